@@ -1,0 +1,206 @@
+/*
+ * Tagged arenas: see arena.h. An arena is a list of chunks; blocks are cut from the current chunk, large blocks get a
+ * chunk of their own. Release keeps the chunks for the next round.
+ */
+#include "base/arena.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 64, CHUNK = 64 * 1024 };
+
+struct chunk {
+    struct chunk *next;
+    size_t size, used;
+    unsigned char *data; /* ALIGN-aligned */
+};
+
+struct arena {
+    struct mem_meter *meter;
+    struct chunk *first, *current;
+    size_t live[MEM_TAGS];
+};
+
+static long fail_countdown = -1;
+
+static const char *const names[] = {
+#define X(id, name, what) name,
+    MEM_TAG_LIST(X)
+#undef X
+};
+static const char *const meanings[] = {
+#define X(id, name, what) what,
+    MEM_TAG_LIST(X)
+#undef X
+};
+
+const char *mem_tag_name(enum mem_tag tag) { return names[tag]; }
+const char *mem_tag_meaning(enum mem_tag tag) { return meanings[tag]; }
+size_t mem_round(size_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+void arena_fail_at(long n) { fail_countdown = n; }
+
+void mem_count(struct mem_meter *m, enum mem_tag tag, ptrdiff_t bytes)
+{
+    m->live[tag] += (size_t)bytes;
+    m->live_sum += (size_t)bytes;
+    if (m->live[tag] > m->peak[tag])
+        m->peak[tag] = m->live[tag];
+    if (m->live_sum > m->peak_live) {
+        m->peak_live = m->live_sum;
+        memcpy(m->at_peak, m->live, sizeof m->live);
+    }
+}
+
+void mem_restart_peaks(struct mem_meter *m)
+{
+    memcpy(m->peak, m->live, sizeof m->live);
+    memcpy(m->at_peak, m->live, sizeof m->live);
+    m->peak_live = m->live_sum;
+}
+
+static void count(struct arena *a, enum mem_tag tag, ptrdiff_t bytes)
+{
+    a->live[tag] += (size_t)bytes;
+    if (a->meter)
+        mem_count(a->meter, tag, bytes);
+}
+
+struct arena *arena_create(struct mem_meter *m)
+{
+    struct arena *a = calloc(1, sizeof *a);
+    if (a)
+        a->meter = m;
+    return a;
+}
+
+static void chunk_free(struct chunk *c)
+{
+    free(c->data);
+    free(c);
+}
+
+void arena_destroy(struct arena *a)
+{
+    if (!a)
+        return;
+    for (int t = 0; t < MEM_TAGS; t++)
+        if (a->meter && a->live[t])
+            mem_count(a->meter, (enum mem_tag)t, -(ptrdiff_t)a->live[t]);
+    for (struct chunk *c = a->first, *next; c; c = next) {
+        next = c->next;
+        chunk_free(c);
+    }
+    free(a);
+}
+
+static struct chunk *chunk_new(size_t size)
+{
+    struct chunk *c = malloc(sizeof *c);
+    if (!c)
+        return NULL;
+    *c = (struct chunk){.size = size, .data = aligned_alloc(ALIGN, size)};
+    if (!c->data) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+/* A chunk with room for `bytes`: the current one, a later one kept from before, or a new one put after the current. */
+static struct chunk *chunk_with_room(struct arena *a, size_t bytes)
+{
+    for (struct chunk *c = a->current; c; c = c->next)
+        if (c->size - c->used >= bytes) {
+            a->current = c;
+            return c;
+        }
+    struct chunk *c = chunk_new(bytes > CHUNK ? bytes : CHUNK);
+    if (!c)
+        return NULL;
+    if (a->current) { /* after the last chunk: marks rely on the order of the list */
+        struct chunk *last = a->current;
+        while (last->next)
+            last = last->next;
+        last->next = c;
+    } else {
+        a->first = c;
+    }
+    a->current = c;
+    return c;
+}
+
+void *arena_alloc(struct arena *a, enum mem_tag tag, size_t bytes, struct err *e)
+{
+    size_t size = mem_round(bytes ? bytes : 1);
+    struct chunk *c = NULL;
+    if (fail_countdown < 0 || fail_countdown-- > 0)
+        c = size >= bytes ? chunk_with_room(a, size) : NULL;
+    else
+        fail_countdown = 0;
+    if (!c) {
+        err_set(e, ERR_ENV, "out of memory: %zu bytes for %s", bytes, names[tag]);
+        return NULL;
+    }
+    void *p = c->data + c->used;
+    c->used += size;
+    count(a, tag, (ptrdiff_t)size);
+    return memset(p, 0, size);
+}
+
+void *arena_array(struct arena *a, enum mem_tag tag, size_t n, size_t size, struct err *e)
+{
+    if (size && n > SIZE_MAX / 2 / size) {
+        err_set(e, ERR_ENV, "out of memory: %zu objects of %zu bytes for %s", n, size, names[tag]);
+        return NULL;
+    }
+    return arena_alloc(a, tag, n * size, e);
+}
+
+char *arena_strndup(struct arena *a, const char *s, size_t n, struct err *e)
+{
+    char *p = arena_alloc(a, MEM_DATA, n + 1, e);
+    if (p)
+        memcpy(p, s, n);
+    return p;
+}
+
+char *arena_strdup(struct arena *a, const char *s, struct err *e) { return arena_strndup(a, s, strlen(s), e); }
+
+char *arena_printf(struct arena *a, struct err *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    assert(n >= 0);
+    char *p = arena_alloc(a, MEM_DATA, (size_t)n + 1, e);
+    if (!p)
+        return NULL;
+    va_start(ap, fmt);
+    vsnprintf(p, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    return p;
+}
+
+struct arena_mark arena_mark(const struct arena *a)
+{
+    struct arena_mark m = {.chunk = a->current, .used = a->current ? a->current->used : 0};
+    memcpy(m.live, a->live, sizeof m.live);
+    return m;
+}
+
+void arena_release(struct arena *a, struct arena_mark m)
+{
+    struct chunk *keep = m.chunk ? m.chunk : a->first;
+    if (!keep)
+        return;
+    keep->used = m.chunk ? m.used : 0;
+    for (struct chunk *c = keep->next; c; c = c->next)
+        c->used = 0;
+    a->current = keep;
+    for (int t = 0; t < MEM_TAGS; t++)
+        if (a->live[t] != m.live[t])
+            count(a, (enum mem_tag)t, (ptrdiff_t)m.live[t] - (ptrdiff_t)a->live[t]);
+}

@@ -1,0 +1,162 @@
+/* Text tools: see text.h. */
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool text_room(struct text *t, size_t more, struct err *e)
+{
+    if (t->s && t->cap - t->len > more)
+        return true;
+    size_t cap = t->cap ? t->cap : 128;
+    while (cap - t->len <= more)
+        cap *= 2;
+    char *s = arena_alloc(t->arena, MEM_DATA, cap, e);
+    TRY(s);
+    if (t->len)
+        memcpy(s, t->s, t->len);
+    t->s = s;
+    t->cap = cap;
+    return true;
+}
+
+bool text_add_bytes(struct text *t, const char *s, size_t n, struct err *e)
+{
+    TRY(text_room(t, n, e));
+    memcpy(t->s + t->len, s, n);
+    t->len += n;
+    t->s[t->len] = 0;
+    return true;
+}
+
+bool text_add(struct text *t, struct err *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    TRY(text_room(t, (size_t)n, e));
+    va_start(ap, fmt);
+    vsnprintf(t->s + t->len, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    t->len += (size_t)n;
+    return true;
+}
+
+static int min2(int a, int b) { return a < b ? a : b; }
+
+/* Optimal string alignment by dynamic programming over three rows. */
+int text_distance(const char *a, const char *b)
+{
+    enum { MAX = 64 };
+    int n = (int)strnlen(a, MAX - 1), m = (int)strnlen(b, MAX - 1);
+    int row[3][MAX];
+    for (int j = 0; j <= m; j++)
+        row[0][j] = j;
+    for (int i = 1; i <= n; i++) {
+        int *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
+        now[0] = i;
+        for (int j = 1; j <= m; j++) {
+            int differ = a[i - 1] != b[j - 1];
+            now[j] = min2(min2(last[j] + 1, now[j - 1] + 1), last[j - 1] + differ);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                now[j] = min2(now[j], before[j - 2] + 1);
+        }
+    }
+    return row[n % 3][m];
+}
+
+const char *text_nearest(const char *word, const char *const *words)
+{
+    const char *best = NULL;
+    int limit = 1 + (int)strlen(word) / 3, least = limit + 1;
+    for (; *words; words++) {
+        int d = text_distance(word, *words);
+        if (d < least) {
+            least = d;
+            best = *words;
+        }
+    }
+    return best;
+}
+
+const char *text_did_you_mean(const char *word, const char *const *words, char *buf, size_t size)
+{
+    const char *near = text_nearest(word, words);
+    buf[0] = 0;
+    if (near)
+        snprintf(buf, size, "; did you mean `%s`?", near);
+    return buf;
+}
+
+/* Greedy matching that goes back to the last star: linear in practice, no recursion. */
+bool text_glob(const char *pattern, const char *s)
+{
+    const char *star = NULL, *retry = NULL;
+    while (*s) {
+        if (*pattern == '*') {
+            star = pattern++;
+            retry = s;
+        } else if (*pattern == '?' || *pattern == *s) {
+            pattern++;
+            s++;
+        } else if (star) {
+            pattern = star + 1;
+            s = ++retry;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return *pattern == 0;
+}
+
+bool text_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
+
+bool text_ends(const char *s, const char *suffix)
+{
+    size_t n = strlen(s), m = strlen(suffix);
+    return n >= m && strcmp(s + n - m, suffix) == 0;
+}
+
+char *text_path(struct arena *a, const char *dir, const char *name, struct err *e)
+{
+    if (name[0] == '/' || !dir || !dir[0])
+        return arena_strdup(a, name, e);
+    return arena_printf(a, e, text_ends(dir, "/") ? "%s%s" : "%s/%s", dir, name);
+}
+
+char *text_dirname(struct arena *a, const char *path, struct err *e)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return arena_strdup(a, ".", e);
+    return arena_strndup(a, path, slash == path ? 1 : (size_t)(slash - path), e);
+}
+
+bool text_to_long(const char *s, long long *value)
+{
+    const char *digits = s + (*s == '-');
+    if (!*digits)
+        return false;
+    for (const char *p = digits; *p; p++)
+        if (!isdigit((unsigned char)*p))
+            return false;
+    errno = 0;
+    *value = strtoll(s, NULL, 10);
+    return errno == 0;
+}
+
+bool text_to_double(const char *s, double *value)
+{
+    if (!*s || s[strspn(s, "+-.0123456789eE")])
+        return false;
+    char *end;
+    *value = strtod(s, &end);
+    return *end == 0 && end != s && isfinite(*value);
+}

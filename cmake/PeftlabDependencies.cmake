@@ -1,0 +1,46 @@
+# The libraries from the Debian packages of packages.txt, as imported targets. Two are easy to get wrong and are pinned
+# by path or component: the OpenMP build of OpenBLAS (pkg-config and the alternatives prefer the pthread build, which
+# loses up to half its speed beside an OpenMP program) and the serial HDF5 (pkg-config may give the MPI build).
+
+function(peftlab_import name library include)
+  find_library(${name}_LIBRARY ${library} ${ARGN})
+  find_path(${name}_INCLUDE ${include} ${ARGN})
+  if(NOT ${name}_LIBRARY OR NOT ${name}_INCLUDE)
+    message(FATAL_ERROR "${library} or ${include} not found: install the packages listed in packages.txt")
+  endif()
+  add_library(${name}::${name} INTERFACE IMPORTED GLOBAL)
+  set_target_properties(${name}::${name} PROPERTIES INTERFACE_LINK_LIBRARIES ${${name}_LIBRARY}
+                        INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${${name}_INCLUDE})
+endfunction()
+
+find_package(OpenMP REQUIRED)
+peftlab_import(openblas openblas cblas.h
+               PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp
+                     /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp
+               NO_DEFAULT_PATH)
+peftlab_import(yaml yaml yaml.h)
+peftlab_import(jansson jansson jansson.h)
+peftlab_import(crypto crypto openssl/evp.h)
+peftlab_import(utf8proc utf8proc utf8proc.h)
+peftlab_import(sleef sleef sleef.h)
+find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
+
+set(HDF5_PREFER_PARALLEL FALSE)
+find_package(HDF5 REQUIRED COMPONENTS C HL)
+add_library(peftlab::hdf5 INTERFACE IMPORTED GLOBAL)
+set_target_properties(peftlab::hdf5 PROPERTIES INTERFACE_LINK_LIBRARIES "${HDF5_C_LIBRARIES};${HDF5_C_HL_LIBRARIES}"
+                      INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${HDF5_C_INCLUDE_DIRS}")
+
+# The chosen OpenBLAS must be the OpenMP build (2); the program checks again at start.
+file(WRITE ${CMAKE_BINARY_DIR}/check/parallel.c
+     "#include <cblas.h>\nint main(void) { return openblas_get_parallel() == 2 ? 0 : 1; }\n")
+if(NOT DEFINED OPENBLAS_IS_OPENMP)
+  try_run(OPENBLAS_RUN OPENBLAS_COMPILED ${CMAKE_BINARY_DIR}/check ${CMAKE_BINARY_DIR}/check/parallel.c
+          CMAKE_FLAGS -DINCLUDE_DIRECTORIES=${openblas_INCLUDE}
+          LINK_LIBRARIES ${openblas_LIBRARY} OpenMP::OpenMP_C
+          LINK_OPTIONS -Wl,-rpath,/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp)
+  if(NOT OPENBLAS_COMPILED OR NOT OPENBLAS_RUN EQUAL 0)
+    message(FATAL_ERROR "${openblas_LIBRARY} is not the OpenMP build of OpenBLAS: install libopenblas-openmp-dev")
+  endif()
+  set(OPENBLAS_IS_OPENMP TRUE CACHE INTERNAL "checked once")
+endif()
