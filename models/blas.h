@@ -1,0 +1,25 @@
+/* Matrix products in the precision of `real`, row-major. Leading dimensions are row strides. */
+#ifndef MODELS_BLAS_H
+#define MODELS_BLAS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "models/real.h"
+
+enum blas_op { BLAS_N, BLAS_T };
+
+/* C [m,n] = alpha * op(A) [m,k] * op(B) [k,n] + beta * C. Any of m, n, k may be 0. */
+void blas_gemm(enum blas_op ta, enum blas_op tb, int m, int n, int k, real alpha, const real *a, int lda,
+               const real *b, int ldb, real beta, real *c, int ldc);
+
+/* True when the loaded OpenBLAS is the OpenMP build; its configuration and kernel names for results. */
+bool blas_is_openmp(void);
+const char *blas_config(void);
+const char *blas_corename(void);
+
+/* Threads of all parallel regions, matrix products included. */
+void blas_set_threads(int n);
+int blas_threads(void);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Parameters and gradient requests. A `param` is one named tensor, under the checkpoint's own (Hugging Face) name. A
+ * method writes on each parameter which part of its gradient it wants; backward computes exactly that part and
+ * accumulates it, and the optimizer keeps its state in the same compact form.
+ */
+#ifndef MODELS_PARAM_H
+#define MODELS_PARAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "models/real.h"
+
+enum grad_form {
+    GRAD_NONE,   /* frozen: no buffer, no arithmetic                              */
+    GRAD_DENSE,  /* v [rows, cols]                                                */
+    GRAD_ROWS,   /* idx: n row numbers, ascending;             v [n, cols]        */
+    GRAD_COLS,   /* idx: n column numbers, ascending;          v [rows, n]        */
+    GRAD_BLOCKS, /* idx: n block numbers, ascending;           v [n, block, block] */
+    GRAD_ENTRIES /* idx: n offsets row * cols + col, ascending; v [n]             */
+};
+
+/* Blocks are numbered row by row: block i covers rows (i / (cols/block)) * block ..., cols/block blocks per band. */
+
+enum param_kind {
+    PARAM_LINEAR,    /* [out, in] of y = x Wᵀ + b */
+    PARAM_BIAS,      /* [1, n]                    */
+    PARAM_NORM,      /* [1, n] weight or bias of a LayerNorm */
+    PARAM_EMBEDDING  /* [tokens, n]               */
+};
+
+struct grad {
+    enum grad_form form;
+    int block;          /* BLOCKS: side of a block               */
+    size_t n;           /* rows, columns, blocks or entries asked */
+    const uint32_t *idx; /* [n], NULL for NONE and DENSE         */
+    real *v;            /* [size] accumulated gradient           */
+    size_t size;        /* scalars asked for                     */
+};
+
+struct param {
+    const char *name;   /* such as bert.encoder.layer.0.attention.self.query.weight */
+    enum param_kind kind;
+    int ndim;           /* as stored in a checkpoint: 1 or 2       */
+    int rows, cols;     /* [1, n] for 1-D tensors                  */
+    int layer;          /* -1 embeddings, 0.. encoder layers, n_layers: head */
+    bool head;          /* belongs to pooler or classifier         */
+    bool added;         /* brought by a method, not in the checkpoint */
+    bool tapped;        /* its dense gradient is wanted by the tap of a pass */
+    real *w;            /* [rows, cols], NULL while only planned   */
+    struct grad grad;
+};
+
+/* All parameters of a model in checkpoint order, added ones at the end. */
+struct param_list {
+    struct param **item; /* [n] */
+    size_t n, cap;
+};
+
+/* Scalars in the tensor. */
+size_t param_size(const struct param *p);
+
+/* Appends a new parameter (without memory for its weights). NULL when memory is out. */
+struct param *param_add(struct param_list *list, const struct param *like, struct arena *a, struct err *e);
+
+/* Parameter of a name, or NULL. */
+struct param *param_find(const struct param_list *list, const char *name);
+
+/* Asks for a part of the gradient: memory for it (and a copy of idx) is taken from the arena under MEM_GRADIENTS. idx is
+ * ascending without repeats; a request that covers the whole tensor becomes DENSE. Replaces an earlier request. */
+bool param_request(struct param *p, enum grad_form form, const uint32_t *idx, size_t n, int block, struct arena *a,
+                   struct err *e);
+
+/* Scalars that a request for n pieces of this form would ask for, and the bytes param_request takes for it. */
+size_t param_request_size(const struct param *p, enum grad_form form, size_t n, int block);
+size_t param_request_bytes(const struct param *p, enum grad_form form, size_t n, int block);
+
+/* Number of trained scalars, with or without those of the head. */
+size_t param_trainable(const struct param_list *list, bool with_head);
+
+/* Sets all accumulated gradients to zero. */
+void param_zero_grads(struct param_list *list);
+
+/* Visits the requested scalars as runs of neighbours in the tensor: run(u, p, offset in the tensor, offset in grad.v, length).
+ * The shared walk of optimizer, clipping, export and tests; runs come in ascending order of the compact offset. */
+typedef void param_run_fn(void *u, const struct param *p, size_t at, size_t compact, size_t length);
+void param_each_run(const struct param *p, param_run_fn *run, void *u);
+
+/* Copies the trained scalars out of, or into, the weights in compact order ([grad.size]). */
+void param_gather(const struct param *p, const real *dense, real *compact);
+void param_scatter(struct param *p, const real *compact);
+
+#endif
