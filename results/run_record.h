@@ -73,8 +73,8 @@ struct run_record {
     struct mem_meter memory;  /* copied from the run's meter at the end */
     uint64_t peak_rss;        /* bytes, 0: not known                    */
 
-    struct series method;       /* series a method reports, beside `step` */
-    struct values method_facts; /* single values it reports               */
+    struct series report;       /* /method: series the method reports, beside `step` */
+    struct values report_facts; /* /method: single values it reports                  */
     struct gradient_log gradients; /* steps 0: not measured               */
 
     /* -1: not known. trainable leaves the head out; total counts all parameters as trained. */
