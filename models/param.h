@@ -35,7 +35,7 @@ struct grad {
     enum grad_form form;
     int block;          /* BLOCKS: side of a block               */
     size_t n;           /* rows, columns, blocks or entries asked */
-    const uint32_t *idx; /* [n], NULL for NONE and DENSE         */
+    uint32_t *idx;      /* [n], NULL for NONE and DENSE          */
     real *v;            /* [size] accumulated gradient           */
     size_t size;        /* scalars asked for                     */
 };
@@ -68,14 +68,20 @@ struct param *param_add(struct param_list *list, const struct param *like, struc
 /* Parameter of a name, or NULL. */
 struct param *param_find(const struct param_list *list, const char *name);
 
-/* Asks for a part of the gradient: memory for it (and a copy of idx) is taken from the arena under MEM_GRADIENTS. idx is
- * ascending without repeats; a request that covers the whole tensor becomes DENSE. Replaces an earlier request. */
-bool param_request(struct param *p, enum grad_form form, const uint32_t *idx, size_t n, int block, struct arena *a,
-                   struct err *e);
+/* Asks for a part of the gradient, without taking memory: all that planning needs. n is the number of rows, columns, blocks
+ * or entries (ignored for NONE and DENSE), block the side of a block (ignored elsewhere). A request that covers the
+ * whole tensor becomes DENSE. Replaces an earlier request; block must divide both sides (assert). */
+void param_request(struct param *p, enum grad_form form, size_t n, int block);
 
-/* Scalars that a request for n pieces of this form would ask for, and the bytes param_request takes for it. */
-size_t param_request_size(const struct param *p, enum grad_form form, size_t n, int block);
-size_t param_request_bytes(const struct param *p, enum grad_form form, size_t n, int block);
+/* Bytes that param_allocate takes for the request of p: gradient and index list, and the weights of an added one. */
+void param_bytes(const struct param *p, size_t bytes[MEM_TAGS]);
+
+/* Memory for all requests and for the weights of added parameters (zeroed). Index lists are filled afterwards with
+ * param_set_index, by whoever knows them: attach for what is fixed, select for what a probe decides. */
+bool param_allocate(struct param_list *list, struct arena *a, struct err *e);
+
+/* Fills the index list [grad.n]: ascending, without repeats, in range (assert). Nothing to do for a DENSE request. */
+void param_set_index(struct param *p, const uint32_t *idx);
 
 /* Number of trained scalars, with or without those of the head. */
 size_t param_trainable(const struct param_list *list, bool with_head);

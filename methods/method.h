@@ -1,0 +1,81 @@
+/*
+ * The one optimizer interface: every fine-tuning method is a constant row of hooks and options. What must be equal for all
+ * methods (batches, order, head, schedule, clipping, evaluation) is not reachable from here.
+ *
+ * Life of a run: options are bound into the method's state -> `plan` declares gradient requests, added parameters and
+ * overrides on a model that may have no memory yet -> the harness allocates -> `attach` gives added parameters their
+ * first values and fixed requests their indices -> `select` drives probes and fills the remaining indices -> training
+ * steps -> `fold`.
+ *
+ * Order of events in one optimizer step: before_backward, for each micro-batch (forward, loss, backward,
+ * after_micro_batch), after_backward, clip, step (default: the optimizer over all requests).
+ */
+#ifndef METHODS_METHOD_H
+#define METHODS_METHOD_H
+
+#include "base/opt.h"
+#include "models/model.h"
+
+struct optim;
+
+/* What hooks may see and touch. */
+struct method_env {
+    struct model *model;
+    struct arena *arena;       /* of the run: memory that lives as long as the method             */
+    uint64_t seed;             /* for streams named "method" or "method/..." and no others        */
+    const struct yaml *at;     /* the method's node in the spec, for located errors; may be NULL  */
+    struct optim *optim;       /* NULL before training                                            */
+    long step;                 /* optimizer step, from 0                                          */
+    int micro_batch;           /* within the step, from 0                                         */
+};
+
+/* Gradients before training, given to `select`. A probe runs forward and backward over one logical batch as one piece. */
+struct probe {
+    /* Mean-loss gradient of training batch `number` (0 is the first that will be trained on), with the dropout masks of that
+     * step where `dropout`, shown parameter by parameter to the tap (only those with p->tapped). Loss into *loss where
+     * not NULL. */
+    bool (*gradient)(struct probe *self, long number, bool dropout, struct tap *tap, double *loss, struct err *e);
+};
+
+/* Extra numbers of a method, taken at each evaluation: name in [a-z0-9_]. */
+struct method_report {
+    void (*add)(struct method_report *self, const char *name, double value, const char *description);
+};
+
+struct method {
+    const char *name;    /* word in specs: `sift`                          */
+    const char *title;   /* for people: `SIFT`                             */
+    const char *paper;   /* arXiv number or reference                      */
+    const char *help;    /* one sentence: what it trains                   */
+    const struct opt *options;
+    size_t state_size;   /* bytes of the struct the options bind to, zeroed at start */
+
+    /* REQUIRED: pure but for declarations on env->model (param_request, param_add, linear->ops) and small notes in env->arena. */
+    bool (*plan)(void *self, struct method_env *env, struct err *e);
+
+    /* OPTIONAL (NULL: nothing happens, or the default that is named). */
+    void (*bytes)(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS]); /* beyond what requests take */
+    bool (*attach)(void *self, struct method_env *env, struct err *e);
+    bool (*select)(void *self, struct method_env *env, struct probe *probe, struct err *e);
+    bool (*before_backward)(void *self, struct method_env *env, struct err *e);
+    bool (*after_micro_batch)(void *self, struct method_env *env, struct err *e);
+    bool (*after_backward)(void *self, struct method_env *env, struct err *e);
+    bool (*step)(void *self, struct method_env *env, double schedule, struct err *e); /* default: optim_step          */
+    bool (*fold)(void *self, struct method_env *env, struct err *e); /* back to plain weights; default: they are plain */
+    void (*report)(void *self, struct method_env *env, struct method_report *report);
+    /* State beside indices, weights and optimizer that a resumed run needs: shown tensor by tensor, to be saved or
+     * restored in place. */
+    void (*state)(void *self, struct method_env *env,
+                  void (*tensor)(void *u, const char *name, void *data, size_t bytes), void *u);
+};
+
+/* All methods, NULL-terminated, in the order of METHODS in CMakeLists.txt. */
+extern const struct method *const method_table[];
+
+/* Row of a name, or NULL. */
+const struct method *method_find(const char *name);
+
+/* Names of all methods, NULL-terminated, in the arena: for "did you mean". */
+const char **method_names(struct arena *a, struct err *e);
+
+#endif
