@@ -42,6 +42,19 @@ const char *test_dir(void)
     return directory;
 }
 
+static struct arena *arena;
+
+static void destroy_arena(void) { arena_destroy(arena); }
+
+struct arena *test_arena(void)
+{
+    if (!arena) {
+        assert_non_null(arena = arena_create(NULL));
+        atexit(destroy_arena);
+    }
+    return arena;
+}
+
 const char *test_path(const char *name)
 {
     static char paths[16][512];

@@ -72,6 +72,9 @@ const char *test_data(void);
 const char *test_dir(void);
 const char *test_path(const char *name);
 
+/* An arena of the test's own, destroyed when the test ends. */
+struct arena *test_arena(void);
+
 /* Writes text to test_path(name) and returns that path. */
 const char *test_file(const char *name, const char *text);
 

@@ -10,6 +10,7 @@ die() {
     exit "$status"
 }
 
+# shellcheck disable=SC2154  # root
 package_list() { sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$root/packages.txt"; }
 
 is_debian() {

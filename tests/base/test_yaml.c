@@ -3,13 +3,11 @@
 
 #include "base/yaml.h"
 
-static struct arena *arena;
 static struct err e;
 
 static struct yaml *parse(const char *text)
 {
-    arena = arena_create(NULL);
-    return yaml_parse(arena, "f.yaml", text, strlen(text), &e);
+    return yaml_parse(test_arena(), "f.yaml", text, strlen(text), &e);
 }
 
 TEST(places_of_nodes_and_keys)
@@ -24,7 +22,6 @@ TEST(places_of_nodes_and_keys)
     assert_int_equal(c->key_col, 6);
     assert_int_equal(c->col, 9);
     assert_string_equal(c->value, "yes");
-    arena_destroy(arena);
 }
 
 TEST(refuses_what_specs_do_not_need)
@@ -52,7 +49,6 @@ TEST(empty_is_an_empty_map)
     ASSERT_OK(y, &e);
     assert_int_equal(y->kind, YAML_MAP);
     assert_int_equal(yaml_count(y), 0);
-    arena_destroy(arena);
 }
 
 TEST(unknown_key_names_the_nearest)
@@ -61,5 +57,4 @@ TEST(unknown_key_names_the_nearest)
     struct yaml *y = parse("densty: 1\n");
     ASSERT_ERR(yaml_only_keys(y, known, "method sift", &e), &e,
                "f.yaml:1:1: unknown key `densty` for method sift; did you mean `density`?");
-    arena_destroy(arena);
 }
