@@ -46,7 +46,8 @@ NASTY = [
     "ellipsis\u2026 bullet \u2022 section \u00a7 pilcrow \u00b6 dagger \u2020\u2021",
     "\u00a1Hola! \u00bfQu\u00e9 tal?",
     "euro \u20ac pound \u00a3 yen \u00a5 cent \u00a2 won \u20a9 rupee \u20b9 bitcoin \u20bf",
-    "\u00a9 \u00ae \u2122 \u00b0 \u00b1 \u00d7 \u00f7 \u00ac \u00b5 \u00aa \u00ba \u00b9\u00b2\u00b3 \u00bc\u00bd\u00be",
+    "\u00a9 \u00ae \u2122 \u00b0 \u00b1 \u00d7 \u00f7 \u00ac \u00b5 \u00aa \u00ba \u00b9\u00b2\u00b3 "
+    "\u00bc\u00bd\u00be",
     "+ < = > $ ^ ` | ~ are ASCII symbols, split; \u00a8\u00af\u00b4\u00b8 are not ASCII, not punctuation",
     "x\u00b7y middle dot, x\u2022y bullet, x\u30fby katakana dot, x\u0387y ano teleia",
     # white space and controls
@@ -183,7 +184,8 @@ INVALID = [
     b"cut \xe4\xb8", b"cut \xe4\xb8A then a letter", b"cut \xf0\x9f\x98 then a space", b"\xe4\xe4\xb8\xad twice",
     b"overlong \xc0\xaf \xc1\xbf \xe0\x80\xaf \xf0\x80\x80\xaf x", b"surrogate \xed\xa0\x80 \xed\xbf\xbf x",
     b"too large \xf4\x90\x80\x80 \xf5\x80\x80\x80 \xf8\x88\x80\x80\x80 x", b"\xf4\x8f\xbf\xbf largest \xee\x80\x80",
-    b"[MA\xffSK] [MASK\xff] [MASK]\xff", b"\xff", b"\xff\xfe U\xfeT\xffF", b"play\xc3ing", b"\xc3\x28 \xe2\x28\xa1 \xe2\x82\x28",
+    b"[MA\xffSK] [MASK\xff] [MASK]\xff", b"\xff", b"\xff\xfe U\xfeT\xffF", b"play\xc3ing",
+    b"\xc3\x28 \xe2\x28\xa1 \xe2\x82\x28",
     b"\xef\xbb cut BOM \xef\xbb\xbf whole", b"x" * 100 + b"\xff" + b" " + b"x" * 50 + b"\xff" + b"x" * 51,
 ]
 
@@ -223,8 +225,8 @@ def make_pairs():
     Pairs of every mixture of lengths (in pieces), cut at every limit 5..16 and some larger ones.  The words are whole
     pieces of the vocabulary, all different, so that an id tells where a cut fell.
     """
-    words = ("one two three four five six seven eight nine ten eleven twelve red green blue black white north south east "
-             "west spring summer winter").split()
+    words = ("one two three four five six seven eight nine ten eleven twelve red green blue black white north south "
+             "east west spring summer winter").split()
     tokenizer = fast(True)
     assert all(len(tokenizer.tokenize(w)) == 1 for w in words)
     rows = [(" ".join(words[:a]), " ".join(words[-b:] if b else []), m)
