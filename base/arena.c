@@ -67,6 +67,8 @@ static void count(struct arena *a, enum mem_tag tag, ptrdiff_t bytes)
         mem_count(a->meter, tag, bytes);
 }
 
+void arena_count(struct arena *a, enum mem_tag tag, size_t bytes) { count(a, tag, (ptrdiff_t)bytes); }
+
 struct arena *arena_create(struct mem_meter *m)
 {
     struct arena *a = calloc(1, sizeof *a);

@@ -69,6 +69,10 @@ void *arena_alloc(struct arena *a, enum mem_tag tag, size_t bytes, struct err *e
 void *arena_array(struct arena *a, enum mem_tag tag, size_t n, size_t size, struct err *e);
 #define ARENA_NEW(a, tag, T, n, e) ((T *)arena_array((a), (tag), (n), sizeof(T), (e)))
 
+/* Counts memory that belongs to the arena's owner but lies elsewhere (a mapped file): given back, as a number, when the
+ * arena is destroyed or released below. */
+void arena_count(struct arena *a, enum mem_tag tag, size_t bytes);
+
 /* Copies of strings in the arena under MEM_DATA; arena_printf formats. */
 char *arena_strdup(struct arena *a, const char *s, struct err *e);
 char *arena_strndup(struct arena *a, const char *s, size_t n, struct err *e);

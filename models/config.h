@@ -28,6 +28,10 @@ struct model_config {
  * than exact GELU, sizes that do not divide, values out of range. num_labels becomes 2, pooling POOLER. */
 bool model_config_read(struct model_config *c, const struct model_source *source, struct arena *a, struct err *e);
 
+/* Names of the labels in id order (id2label of config.json), in the arena; *n = 0 and NULL names when it has none. */
+bool model_config_labels(const struct model_source *source, const char *const **names, int *n, struct arena *a,
+                         struct err *e);
+
 /* Longest input in tokens: max_position_embeddings, for RoBERTa less the padding offset (2). */
 int model_config_max_tokens(const struct model_config *c);
 
