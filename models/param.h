@@ -49,6 +49,7 @@ struct param {
     bool head;          /* belongs to pooler or classifier         */
     bool added;         /* brought by a method, not in the checkpoint */
     bool tapped;        /* its dense gradient is wanted by the tap of a pass */
+    bool watched;       /* its gradient counts for clipping, but it is never trained: no state, not in counts */
     real *w;            /* [rows, cols], NULL while only planned   */
     struct grad grad;
 };
