@@ -13,14 +13,27 @@ static void one_line(char *s)
             *s = '?';
 }
 
+/* A text that was cut ends in "..." and not within a UTF-8 character. */
+static void end_cut(char *s, size_t size)
+{
+    size_t n = size - sizeof "...";
+    while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
+        n--;
+    memcpy(s + n, "...", sizeof "...");
+}
+
+/* Formats aside first: the arguments may point into *e, as when an error is wrapped into another. */
 static void fill(struct err *e, enum err_code code, const char *file, int line, int col, const char *fmt, va_list ap)
 {
-    e->code = code;
-    e->line = line;
-    e->col = col;
-    snprintf(e->file, sizeof e->file, "%s", file ? file : "");
-    vsnprintf(e->msg, sizeof e->msg, fmt, ap);
-    one_line(e->msg);
+    struct err new = {.code = code, .line = line, .col = col};
+    if ((size_t)snprintf(new.file, sizeof new.file, "%s", file ? file : "") >= sizeof new.file)
+        end_cut(new.file, sizeof new.file);
+    int n = vsnprintf(new.msg, sizeof new.msg, fmt, ap);
+    if (n < 0 || (size_t)n >= sizeof new.msg)
+        end_cut(new.msg, sizeof new.msg);
+    one_line(new.file);
+    one_line(new.msg);
+    *e = new;
 }
 
 bool err_set(struct err *e, enum err_code code, const char *fmt, ...)

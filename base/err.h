@@ -25,6 +25,9 @@ struct err {
     char msg[1024]; /* one line, no newline at the end    */
 };
 
+/* What follows fills *e; the arguments may point into *e itself, so that `err_set(e, e->code, "run 3: %s", e->msg)` wraps
+ * an error. Control characters become '?', what is too long is cut and ends in "...". */
+
 /* Fills *e without a place. Always returns false, so that callers can write `return err_set(...)`. */
 bool err_set(struct err *e, enum err_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

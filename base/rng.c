@@ -1,6 +1,7 @@
 /* Named random streams: see rng.h. */
 #include "base/rng.h"
 
+#include <assert.h>
 #include <math.h>
 
 #include <Random123/philox.h>
@@ -51,6 +52,7 @@ double rng_normal(struct rng *r)
 /* Lemire's multiplication with rejection: exactly uniform. */
 uint32_t rng_below(struct rng *r, uint32_t n)
 {
+    assert(n > 0);
     uint64_t m = (uint64_t)rng_u32(r) * n;
     if ((uint32_t)m < n) {
         const uint32_t low = -n % n;
@@ -62,6 +64,7 @@ uint32_t rng_below(struct rng *r, uint32_t n)
 
 void rng_shuffle(struct rng *r, int32_t *v, size_t n)
 {
+    assert(n <= UINT32_MAX);
     for (size_t i = n; i > 1; i--) {
         size_t j = rng_below(r, (uint32_t)i);
         int32_t t = v[i - 1];
