@@ -1,6 +1,11 @@
 /*
  * Tagged arenas: see arena.h. An arena is a list of chunks; blocks are cut from the current chunk, large blocks get a
- * chunk of their own. Release keeps the chunks for the next round.
+ * chunk of their own. The chunks after the current one are empty, kept by a release for the next round: the one that
+ * fits best is used first, and where none fits the largest is given back for a larger one, so that blocks whose size
+ * changes from round to round do not leave a trail of chunks behind.
+ *
+ * Under the address sanitizer everything but the bytes that were asked for is poisoned, with at least GUARD bytes
+ * between two blocks: writing past a block and using it after a release are reported as with malloc.
  */
 #include "base/arena.h"
 
@@ -8,6 +13,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n) __asan_poison_memory_region((p), (n))
+#define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
+enum { GUARD = 64 };
+#else
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+enum { GUARD = 0 };
+#endif
 
 enum { ALIGN = 64, CHUNK = 64 * 1024 };
 
@@ -43,6 +59,7 @@ void arena_fail_at(long n) { fail_countdown = n; }
 
 void mem_count(struct mem_meter *m, enum mem_tag tag, ptrdiff_t bytes)
 {
+    assert(bytes >= 0 || m->live[tag] >= -(size_t)bytes);
     m->live[tag] += (size_t)bytes;
     m->live_sum += (size_t)bytes;
     if (m->live[tag] > m->peak[tag])
@@ -79,6 +96,7 @@ struct arena *arena_create(struct mem_meter *m)
 
 static void chunk_free(struct chunk *c)
 {
+    UNPOISON(c->data, c->size);
     free(c->data);
     free(c);
 }
@@ -107,30 +125,55 @@ static struct chunk *chunk_new(size_t size)
         free(c);
         return NULL;
     }
+    POISON(c->data, size);
     return c;
 }
 
-/* A chunk with room for `bytes`: the current one, a later one kept from before, or a new one put after the current. */
+/* Where the list goes on after the current chunk: the first of the empty ones. */
+static struct chunk **spares(struct arena *a) { return a->current ? &a->current->next : &a->first; }
+
+static struct chunk *unlink_chunk(struct chunk **at)
+{
+    struct chunk *c = *at;
+    *at = c->next;
+    return c;
+}
+
+/* The smallest spare chunk with room, out of the list. Where there is none the largest is freed, and NULL is returned.
+ * Small blocks keep to small chunks: one of them in a large chunk would make the next large block need another. */
+static struct chunk *take_spare(struct arena *a, size_t bytes)
+{
+    struct chunk **best = NULL, **largest = NULL;
+    for (struct chunk **at = spares(a); *at; at = &(*at)->next) {
+        size_t size = (*at)->size;
+        if (bytes <= CHUNK && size > CHUNK)
+            continue;
+        if (size >= bytes && (!best || size < (*best)->size))
+            best = at;
+        if (!largest || size > (*largest)->size)
+            largest = at;
+    }
+    if (best)
+        return unlink_chunk(best);
+    if (largest && (*largest)->size > CHUNK)
+        chunk_free(unlink_chunk(largest));
+    return NULL;
+}
+
+/* A chunk with room for `bytes`: the current one, a spare one, or a new one; the last two become the current one. */
 static struct chunk *chunk_with_room(struct arena *a, size_t bytes)
 {
-    for (struct chunk *c = a->current; c; c = c->next)
-        if (c->size - c->used >= bytes) {
-            a->current = c;
-            return c;
-        }
-    struct chunk *c = chunk_new(bytes > CHUNK ? bytes : CHUNK);
+    if (a->current && a->current->size - a->current->used >= bytes)
+        return a->current;
+    struct chunk *c = take_spare(a, bytes);
+    if (!c)
+        c = chunk_new(bytes > CHUNK ? bytes : CHUNK);
     if (!c)
         return NULL;
-    if (a->current) { /* after the last chunk: marks rely on the order of the list */
-        struct chunk *last = a->current;
-        while (last->next)
-            last = last->next;
-        last->next = c;
-    } else {
-        a->first = c;
-    }
-    a->current = c;
-    return c;
+    struct chunk **at = spares(a);
+    c->next = *at;
+    *at = c;
+    return a->current = c;
 }
 
 void *arena_alloc(struct arena *a, enum mem_tag tag, size_t bytes, struct err *e)
@@ -138,7 +181,7 @@ void *arena_alloc(struct arena *a, enum mem_tag tag, size_t bytes, struct err *e
     size_t size = mem_round(bytes ? bytes : 1);
     struct chunk *c = NULL;
     if (fail_countdown < 0 || fail_countdown-- > 0)
-        c = size >= bytes ? chunk_with_room(a, size) : NULL;
+        c = size >= bytes && size <= SIZE_MAX / 2 ? chunk_with_room(a, size + GUARD) : NULL;
     else
         fail_countdown = 0;
     if (!c) {
@@ -146,9 +189,10 @@ void *arena_alloc(struct arena *a, enum mem_tag tag, size_t bytes, struct err *e
         return NULL;
     }
     void *p = c->data + c->used;
-    c->used += size;
+    c->used += size + GUARD;
     count(a, tag, (ptrdiff_t)size);
-    return memset(p, 0, size);
+    UNPOISON(p, bytes);
+    return memset(p, 0, bytes);
 }
 
 void *arena_array(struct arena *a, enum mem_tag tag, size_t n, size_t size, struct err *e)
@@ -162,6 +206,7 @@ void *arena_array(struct arena *a, enum mem_tag tag, size_t n, size_t size, stru
 
 char *arena_strndup(struct arena *a, const char *s, size_t n, struct err *e)
 {
+    n = strnlen(s, n);
     char *p = arena_alloc(a, MEM_DATA, n + 1, e);
     if (p)
         memcpy(p, s, n);
@@ -193,15 +238,21 @@ struct arena_mark arena_mark(const struct arena *a)
     return m;
 }
 
+/* Everything after `used` bytes of a chunk is free again. */
+static void chunk_cut(struct chunk *c, size_t used)
+{
+    if (c->used > used)
+        POISON(c->data + used, c->used - used);
+    c->used = used;
+}
+
 void arena_release(struct arena *a, struct arena_mark m)
 {
-    struct chunk *keep = m.chunk ? m.chunk : a->first;
-    if (!keep)
-        return;
-    keep->used = m.chunk ? m.used : 0;
-    for (struct chunk *c = keep->next; c; c = c->next)
-        c->used = 0;
-    a->current = keep;
+    a->current = m.chunk;
+    if (m.chunk)
+        chunk_cut(m.chunk, m.used);
+    for (struct chunk *c = *spares(a); c && c->used; c = c->next)
+        chunk_cut(c, 0);
     for (int t = 0; t < MEM_TAGS; t++)
         if (a->live[t] != m.live[t])
             count(a, (enum mem_tag)t, (ptrdiff_t)m.live[t] - (ptrdiff_t)a->live[t]);

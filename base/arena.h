@@ -73,7 +73,7 @@ void *arena_array(struct arena *a, enum mem_tag tag, size_t n, size_t size, stru
  * arena is destroyed or released below. */
 void arena_count(struct arena *a, enum mem_tag tag, size_t bytes);
 
-/* Copies of strings in the arena under MEM_DATA; arena_printf formats. */
+/* Copies of strings in the arena under MEM_DATA; arena_strndup ends at n bytes or a NUL; arena_printf formats. */
 char *arena_strdup(struct arena *a, const char *s, struct err *e);
 char *arena_strndup(struct arena *a, const char *s, size_t n, struct err *e);
 char *arena_printf(struct arena *a, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
