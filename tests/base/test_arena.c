@@ -237,3 +237,19 @@ TEST(every_tag_has_a_name_and_a_meaning)
     }
     assert_string_equal(mem_tag_name(MEM_MAPPED), "mapped");
 }
+
+/* Counted memory goes the way of the arena's own, from an arena without a block of its own too. */
+TEST(counted_memory_is_given_back_with_the_arena)
+{
+    struct mem_meter m = {0};
+    struct arena *a = arena_create(&m);
+    struct arena_mark mark = arena_mark(a);
+    arena_count(a, MEM_MAPPED, 1000);
+    assert_int_equal(m.live[MEM_MAPPED], 1000);
+    arena_release(a, mark);
+    assert_int_equal(m.live_sum, 0);
+    arena_count(a, MEM_MAPPED, 500);
+    arena_destroy(a);
+    assert_int_equal(m.live_sum, 0);
+    assert_int_equal(m.peak[MEM_MAPPED], 1000);
+}
