@@ -22,7 +22,8 @@ struct linear;
 struct linear_ops {
     void (*forward)(const struct linear *l, struct pass *p, const real *x, real *y);
     void (*backward)(const struct linear *l, struct pass *p, const real *x, const real *dy, real *dx);
-    size_t (*scratch)(const struct linear *l, int tokens); /* reals of pass scratch it needs */
+    size_t (*scratch)(const struct linear *l, int tokens); /* reals of pass scratch it needs; NULL: none */
+    double (*flops)(const struct linear *l, int tokens, bool backward); /* matrix products it adds; NULL: none */
 };
 
 /* A linear site y [T, out] = x [T, in] Wᵀ + b. */
@@ -111,6 +112,9 @@ double model_loss(const struct model *m, struct workspace *ws, struct pass *p);
 /* Backward of the last forward and loss: adds to every requested gradient down to the floor of backprop. False only when
  * the tap fails. */
 bool model_backward(const struct model *m, struct workspace *ws, struct pass *p, struct err *e);
+
+/* First dropout site number that a method may use for its linear site: no encoder mask has it. */
+uint32_t model_dropout_site(const struct linear *l);
 
 /* Lowest layer with a request, tap or override: -1 embeddings, 0.. encoder layers, num_hidden_layers: the head alone. */
 int model_floor(const struct model *m, bool probe);

@@ -1,0 +1,75 @@
+/*
+ * Element-wise work between the matrix products. Rows are tokens. Every result is independent of the number of threads:
+ * an output element is computed by one thread in a fixed order, and sums over tokens run in token order.
+ */
+#ifndef MODELS_KERNELS_H
+#define MODELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/rng.h"
+#include "models/real.h"
+
+/* y [rows, cols] += bias [cols] in each row. */
+void add_bias(int rows, int cols, const real *bias, real *y);
+
+/* GELU with the exact erf: y = x Phi(x). In fp32 Phi comes from a rational form good to 3e-7; y may be x. */
+void gelu_forward(size_t n, const real *x, real *y);
+
+/* dx = dy * (Phi(x) + x phi(x)); dx may be dy. */
+void gelu_backward(size_t n, const real *x, const real *dy, real *dx);
+
+/* LayerNorm over the columns (biased variance, as torch): xhat = (x - mean) * rstd, y = xhat * w + b. xhat may be x; y may
+ * be NULL. rstd [rows]. */
+void layernorm_forward(int rows, int cols, real eps, const real *x, const real *w, const real *b, real *xhat, real *rstd,
+                       real *y);
+
+/* y = xhat * w + b again, bit for bit as layernorm_forward gave it. */
+void layernorm_output(int rows, int cols, const real *xhat, const real *w, const real *b, real *y);
+
+/* dx = rstd * (g - mean(g) - xhat * mean(g * xhat)), g = dy * w; dx may be dy. */
+void layernorm_backward(int rows, int cols, const real *xhat, const real *rstd, const real *w, const real *dy, real *dx);
+
+/* Softmax of each row in place. */
+void softmax_rows(int rows, int cols, real *x);
+
+/* dx = p * (dp - sum(dp * p)) row by row; dx may be dp. */
+void softmax_backward_rows(int rows, int cols, const real *p, const real *dp, real *dx);
+
+/* out[c] += sum over rows of a[., c], or of a[., c] * b[., c]. */
+void add_column_sums(int rows, int cols, const real *a, real *out);
+void add_column_dots(int rows, int cols, const real *a, const real *b, real *out);
+
+/* y += x; y = tanh(x); dx = dy * (1 - y²). */
+void add_to(size_t n, const real *x, real *y);
+void tanh_forward(size_t n, const real *x, real *y);
+void tanh_backward(size_t n, const real *y, const real *dy, real *dx);
+
+/*
+ * Inverted dropout with counter-based masks: element i of a sequence is kept when word i % 4 of Philox under `key`, with
+ * counter (i / 4, row, site, step), is at least p * 2^32; kept values are divided by 1 - p. The mask depends on nothing
+ * else: not on packing, order, pieces or threads. Applies, in place, to n elements of the
+ * sequence, the first of which has number `from`.
+ */
+struct dropout {
+    struct rng_key key;
+    uint32_t row, site, step;
+    double p;
+};
+void dropout_range(const struct dropout *d, size_t from, size_t n, real *x);
+
+/* The same over packed sequences: x [start[n_seq], cols]; d->row is taken from row[]. */
+void dropout_packed(const struct dropout *d, int n_seq, const int32_t *start, const int32_t *row, int cols, real *x);
+
+/* g[i] += sum over tokens of dyt[row of idx[i]] * xt[column of idx[i]]; dyt [rows, tokens], xt [cols, tokens], idx[i] =
+ * row * cols + column. */
+void entry_dots(size_t n, const uint32_t *idx, int cols, const real *dyt, const real *xt, int tokens, real *g);
+
+/* xt [cols, rows] = transpose of x [rows, cols] with row stride ld. */
+void transpose(int rows, int cols, const real *x, int ld, real *xt);
+
+/* Name of the instruction set that is used: "avx512", "avx2" or "base". */
+const char *kernels_isa(void);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * Element-wise kernels: see kernels.h. Loops are written so that the compiler vectorises them; the build compiles this
+ * file once per instruction set, each time into a table named KERNELS, and kernels.c chooses among the tables.
+ */
+#include "models/kernels_table.h"
+
+#include <math.h>
+
+#include "models/vmath.h"
+
+static void k_add_bias(int rows, int cols, const real *bias, real *y)
+{
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < rows; r++) {
+        real *yr = y + (size_t)r * (size_t)cols;
+        for (int c = 0; c < cols; c++)
+            yr[c] += bias[c];
+    }
+}
+
+enum { SLICE = 4096 }; /* elements handed to a thread at a time */
+
+static void k_gelu_forward(size_t n, const real *x, real *y)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t from = 0; from < n; from += SLICE) {
+        size_t to = from + SLICE < n ? from + SLICE : n;
+        for (size_t i = from; i < to; i++)
+            y[i] = x[i] * vm_normal_cdf(x[i]);
+    }
+}
+
+static void k_gelu_backward(size_t n, const real *x, const real *dy, real *dx)
+{
+    const real inv_sqrt_2pi = (real)0.39894228040143267794;
+#pragma omp parallel for schedule(static)
+    for (size_t from = 0; from < n; from += SLICE) {
+        size_t to = from + SLICE < n ? from + SLICE : n;
+        for (size_t i = from; i < to; i++) {
+            real density = inv_sqrt_2pi * vm_exp((real)-0.5 * x[i] * x[i]);
+            dx[i] = dy[i] * (vm_normal_cdf(x[i]) + x[i] * density);
+        }
+    }
+}
+
+/* Sum in 16 partial sums: vectorises without reassociation, always in the same order. */
+enum { LANES = 16 };
+
+static real fold_lanes(const real lane[LANES])
+{
+    real s8[8], s4[4];
+    for (int i = 0; i < 8; i++)
+        s8[i] = lane[i] + lane[i + 8];
+    for (int i = 0; i < 4; i++)
+        s4[i] = s8[i] + s8[i + 4];
+    return (s4[0] + s4[2]) + (s4[1] + s4[3]);
+}
+
+static real sum(int n, const real *x)
+{
+    real lane[LANES] = {0};
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] += x[i + j];
+    for (int j = 0; i < n; i++, j++)
+        lane[j] += x[i];
+    return fold_lanes(lane);
+}
+
+static real dot(int n, const real *x, const real *y)
+{
+    real lane[LANES] = {0};
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] += x[i + j] * y[i + j];
+    for (int j = 0; i < n; i++, j++)
+        lane[j] += x[i] * y[i];
+    return fold_lanes(lane);
+}
+
+static void k_layernorm_forward(int rows, int cols, real eps, const real *x, const real *w, const real *b, real *xhat, real *rstd,
+                       real *y)
+{
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < rows; r++) {
+        const real *xr = x + (size_t)r * (size_t)cols;
+        real *hr = xhat + (size_t)r * (size_t)cols;
+        real mean = sum(cols, xr) / (real)cols;
+        for (int c = 0; c < cols; c++)
+            hr[c] = xr[c] - mean;
+        real inv = 1 / (real)sqrt((double)(dot(cols, hr, hr) / (real)cols + eps));
+        rstd[r] = inv;
+        for (int c = 0; c < cols; c++)
+            hr[c] *= inv;
+        if (!y)
+            continue;
+        real *yr = y + (size_t)r * (size_t)cols;
+        for (int c = 0; c < cols; c++)
+            yr[c] = hr[c] * w[c] + b[c];
+    }
+}
+
+static void k_layernorm_output(int rows, int cols, const real *xhat, const real *w, const real *b, real *y)
+{
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < cols; c++)
+            y[(size_t)r * (size_t)cols + (size_t)c] = xhat[(size_t)r * (size_t)cols + (size_t)c] * w[c] + b[c];
+}
+
+static void k_layernorm_backward(int rows, int cols, const real *xhat, const real *rstd, const real *w, const real *dy, real *dx)
+{
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < rows; r++) {
+        const real *h = xhat + (size_t)r * (size_t)cols, *d = dy + (size_t)r * (size_t)cols;
+        real *out = dx + (size_t)r * (size_t)cols;
+        for (int c = 0; c < cols; c++)
+            out[c] = d[c] * w[c];
+        real mean = sum(cols, out) / (real)cols, along = dot(cols, out, h) / (real)cols;
+        for (int c = 0; c < cols; c++)
+            out[c] = rstd[r] * (out[c] - mean - h[c] * along);
+    }
+}
+
+static void k_softmax_rows(int rows, int cols, real *x)
+{
+    for (int r = 0; r < rows; r++) {
+        real *xr = x + (size_t)r * (size_t)cols, top = xr[0];
+        for (int c = 1; c < cols; c++)
+            top = xr[c] > top ? xr[c] : top;
+        for (int c = 0; c < cols; c++)
+            xr[c] = vm_exp(xr[c] - top);
+        real inv = 1 / sum(cols, xr);
+        for (int c = 0; c < cols; c++)
+            xr[c] *= inv;
+    }
+}
+
+static void k_softmax_backward_rows(int rows, int cols, const real *p, const real *dp, real *dx)
+{
+    for (int r = 0; r < rows; r++) {
+        const real *pr = p + (size_t)r * (size_t)cols, *dr = dp + (size_t)r * (size_t)cols;
+        real *out = dx + (size_t)r * (size_t)cols, along = dot(cols, pr, dr);
+        for (int c = 0; c < cols; c++)
+            out[c] = pr[c] * (dr[c] - along);
+    }
+}
+
+/* Columns in strips, rows in order inside a strip: each sum is one thread's, in token order. */
+enum { STRIP = 64 };
+
+static void k_add_column_sums(int rows, int cols, const real *a, real *out)
+{
+#pragma omp parallel for schedule(static)
+    for (int from = 0; from < cols; from += STRIP) {
+        int n = cols - from < STRIP ? cols - from : STRIP;
+        real s[STRIP] = {0};
+        for (int r = 0; r < rows; r++)
+            for (int c = 0; c < n; c++)
+                s[c] += a[(size_t)r * (size_t)cols + (size_t)(from + c)];
+        for (int c = 0; c < n; c++)
+            out[from + c] += s[c];
+    }
+}
+
+static void k_add_column_dots(int rows, int cols, const real *a, const real *b, real *out)
+{
+#pragma omp parallel for schedule(static)
+    for (int from = 0; from < cols; from += STRIP) {
+        int n = cols - from < STRIP ? cols - from : STRIP;
+        real s[STRIP] = {0};
+        for (int r = 0; r < rows; r++) {
+            size_t at = (size_t)r * (size_t)cols + (size_t)from;
+            for (int c = 0; c < n; c++)
+                s[c] += a[at + (size_t)c] * b[at + (size_t)c];
+        }
+        for (int c = 0; c < n; c++)
+            out[from + c] += s[c];
+    }
+}
+
+static void k_add_to(size_t n, const real *x, real *y)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t from = 0; from < n; from += SLICE) {
+        size_t to = from + SLICE < n ? from + SLICE : n;
+        for (size_t i = from; i < to; i++)
+            y[i] += x[i];
+    }
+}
+
+static void k_tanh_forward(size_t n, const real *x, real *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (real)tanh((double)x[i]);
+}
+
+static void k_tanh_backward(size_t n, const real *y, const real *dy, real *dx)
+{
+    for (size_t i = 0; i < n; i++)
+        dx[i] = dy[i] * (1 - y[i] * y[i]);
+}
+
+/* Elements [from, to) of a sequence; x points at the first of them. */
+static void dropout_run(const struct dropout *d, uint32_t row, size_t from, size_t to, real *x)
+{
+    const uint32_t limit = (uint32_t)(d->p * 0x1p32);
+    const real scale = (real)(1 / (1 - d->p));
+    for (size_t i = from; i < to;) {
+        const uint32_t counter[4] = {(uint32_t)(i / 4), row, d->site, d->step};
+        uint32_t word[4];
+        rng_block(d->key, counter, word);
+        for (size_t j = i % 4; j < 4 && i < to; j++, i++, x++)
+            *x = word[j] >= limit ? *x * scale : 0;
+    }
+}
+
+static void k_dropout_range(const struct dropout *d, size_t from, size_t n, real *x)
+{
+    if (d->p > 0)
+        dropout_run(d, d->row, from, from + n, x);
+}
+
+/* Slices of the whole piece go to the threads, so that a long sequence is shared too. */
+static void k_dropout_packed(const struct dropout *d, int n_seq, const int32_t *start, const int32_t *row, int cols,
+                             real *x)
+{
+    if (d->p <= 0)
+        return;
+    const size_t total = (size_t)start[n_seq] * (size_t)cols;
+#pragma omp parallel for schedule(static)
+    for (size_t from = 0; from < total; from += SLICE) {
+        size_t to = from + SLICE < total ? from + SLICE : total;
+        for (int s = 0; s < n_seq; s++) {
+            size_t begin = (size_t)start[s] * (size_t)cols, end = (size_t)start[s + 1] * (size_t)cols;
+            size_t lo = from > begin ? from : begin, hi = to < end ? to : end;
+            if (lo < hi)
+                dropout_run(d, (uint32_t)row[s], lo - begin, hi - begin, x + lo);
+        }
+    }
+}
+
+static void k_entry_dots(size_t n, const uint32_t *idx, int cols, const real *dyt, const real *xt, int tokens, real *g)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < n; i++) {
+        size_t row = idx[i] / (uint32_t)cols, col = idx[i] % (uint32_t)cols;
+        g[i] += dot(tokens, dyt + row * (size_t)tokens, xt + col * (size_t)tokens);
+    }
+}
+
+/* Tiles of 16 x 16 keep both sides of the copy in the first-level cache. */
+static void k_transpose(int rows, int cols, const real *x, int ld, real *xt)
+{
+    enum { TILE = 16 };
+#pragma omp parallel for schedule(static)
+    for (int c0 = 0; c0 < cols; c0 += TILE)
+        for (int r0 = 0; r0 < rows; r0 += TILE) {
+            int c1 = c0 + TILE < cols ? c0 + TILE : cols, r1 = r0 + TILE < rows ? r0 + TILE : rows;
+            for (int c = c0; c < c1; c++)
+                for (int r = r0; r < r1; r++)
+                    xt[(size_t)c * (size_t)rows + (size_t)r] = x[(size_t)r * (size_t)ld + (size_t)c];
+        }
+}
+
+const struct kernels KERNELS = {
+#define X(name, parameters, arguments) k_##name,
+    KERNEL_LIST(X)
+#undef X
+};

@@ -1,0 +1,32 @@
+/* Linear sites: see linear.h. */
+#include "models/linear.h"
+
+#include "models/blas.h"
+#include "models/kernels.h"
+#include "models/weight_grad.h"
+
+void linear_forward(const struct linear *l, struct pass *p, int tokens, const real *x, real *y)
+{
+    blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, x, l->in, l->w->w, l->in, 0, y, l->out);
+    add_bias(tokens, l->out, l->b->w, y);
+    if (l->ops)
+        l->ops->forward(l, p, x, y);
+}
+
+bool linear_backward(const struct linear *l, struct pass *p, int tokens, const real *x, const real *dy, real *dx,
+                     real beta, real *panels, struct err *e)
+{
+    if (weight_grad_wanted(l->w, p))
+        TRY(weight_grad_linear(l->w, p, tokens, x, dy, panels, e));
+    TRY(weight_grad_bias(l->b, p, tokens, dy, e));
+    if (dx)
+        blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, dy, l->out, l->w->w, l->in, beta, dx, l->in);
+    if (l->ops)
+        l->ops->backward(l, p, x, dy, dx);
+    return true;
+}
+
+bool linear_needs_input(const struct linear *l, bool probe)
+{
+    return l->ops || l->w->tapped || (!probe && l->w->grad.form != GRAD_NONE);
+}

@@ -1,0 +1,190 @@
+/* Parameters and gradient requests: see param.h. */
+#include "models/param.h"
+
+#include <assert.h>
+#include <string.h>
+
+size_t param_size(const struct param *p) { return (size_t)p->rows * (size_t)p->cols; }
+
+struct param *param_add(struct param_list *list, const struct param *like, struct arena *a, struct err *e)
+{
+    if (list->n == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 64;
+        struct param **item = ARENA_NEW(a, MEM_DATA, struct param *, cap, e);
+        TRY(item);
+        if (list->n)
+            memcpy(item, list->item, list->n * sizeof *item);
+        list->item = item;
+        list->cap = cap;
+    }
+    struct param *p = ARENA_NEW(a, MEM_DATA, struct param, 1, e);
+    TRY(p);
+    *p = *like;
+    p->name = arena_strdup(a, like->name, e);
+    TRY(p->name);
+    list->item[list->n++] = p;
+    return p;
+}
+
+struct param *param_find(const struct param_list *list, const char *name)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->item[i]->name, name) == 0)
+            return list->item[i];
+    return NULL;
+}
+
+static size_t request_size(const struct param *p, enum grad_form form, size_t n, int block)
+{
+    switch (form) {
+    case GRAD_NONE: return 0;
+    case GRAD_DENSE: return param_size(p);
+    case GRAD_ROWS: return n * (size_t)p->cols;
+    case GRAD_COLS: return n * (size_t)p->rows;
+    case GRAD_BLOCKS: return n * (size_t)block * (size_t)block;
+    case GRAD_ENTRIES: return n;
+    }
+    return 0;
+}
+
+void param_request(struct param *p, enum grad_form form, size_t n, int block)
+{
+    assert(form != GRAD_BLOCKS || (block > 0 && p->rows % block == 0 && p->cols % block == 0));
+    size_t size = request_size(p, form, n, block);
+    assert(size <= param_size(p));
+    bool nothing = size == 0, whole = size == param_size(p);
+    p->grad = (struct grad){.form = nothing ? GRAD_NONE : whole ? GRAD_DENSE : form,
+                            .block = form == GRAD_BLOCKS && !whole ? block : 0,
+                            .n = nothing || whole ? 0 : n,
+                            .size = size};
+}
+
+void param_bytes(const struct param *p, size_t bytes[MEM_TAGS])
+{
+    if (p->grad.form != GRAD_NONE)
+        bytes[MEM_GRADIENTS] += mem_round(p->grad.size * sizeof(real));
+    if (p->grad.n)
+        bytes[MEM_GRADIENTS] += mem_round(p->grad.n * sizeof(uint32_t));
+    if (p->added)
+        bytes[MEM_WEIGHTS] += mem_round(param_size(p) * sizeof(real));
+}
+
+bool param_allocate(struct param_list *list, struct arena *a, struct err *e)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct param *p = list->item[i];
+        struct grad *g = &p->grad;
+        if (g->form != GRAD_NONE)
+            TRY(g->v = ARENA_NEW(a, MEM_GRADIENTS, real, g->size, e));
+        if (g->n)
+            TRY(g->idx = ARENA_NEW(a, MEM_GRADIENTS, uint32_t, g->n, e));
+        if (p->added && !p->w)
+            TRY(p->w = ARENA_NEW(a, MEM_WEIGHTS, real, param_size(p), e));
+    }
+    return true;
+}
+
+/* Number of rows, columns, blocks or entries that indices may name. */
+static size_t index_limit(const struct param *p)
+{
+    switch (p->grad.form) {
+    case GRAD_ROWS: return (size_t)p->rows;
+    case GRAD_COLS: return (size_t)p->cols;
+    case GRAD_BLOCKS: return param_size(p) / ((size_t)p->grad.block * (size_t)p->grad.block);
+    default: return param_size(p);
+    }
+}
+
+void param_set_index(struct param *p, const uint32_t *idx)
+{
+    if (!p->grad.n)
+        return;
+    for (size_t i = 0; i < p->grad.n; i++)
+        assert(idx[i] < index_limit(p) && (i == 0 || idx[i] > idx[i - 1]));
+    memcpy(p->grad.idx, idx, p->grad.n * sizeof *idx);
+}
+
+size_t param_trainable(const struct param_list *list, bool with_head)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++)
+        if (with_head || !list->item[i]->head)
+            n += list->item[i]->grad.size;
+    return n;
+}
+
+void param_zero_grads(struct param_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct grad *g = &list->item[i]->grad;
+        if (g->form != GRAD_NONE)
+            memset(g->v, 0, g->size * sizeof(real));
+    }
+}
+
+static void each_block_row(const struct param *p, param_run_fn *run, void *u)
+{
+    const struct grad *g = &p->grad;
+    size_t side = (size_t)g->block, across = (size_t)p->cols / side;
+    for (size_t i = 0; i < g->n; i++)
+        for (size_t r = 0; r < side; r++)
+            run(u, p, (g->idx[i] / across * side + r) * (size_t)p->cols + g->idx[i] % across * side,
+                (i * side + r) * side, side);
+}
+
+static void each_column_entry(const struct param *p, param_run_fn *run, void *u)
+{
+    const struct grad *g = &p->grad;
+    for (size_t r = 0; r < (size_t)p->rows; r++)
+        for (size_t i = 0; i < g->n; i++)
+            run(u, p, r * (size_t)p->cols + g->idx[i], r * g->n + i, 1);
+}
+
+void param_each_run(const struct param *p, param_run_fn *run, void *u)
+{
+    const struct grad *g = &p->grad;
+    size_t cols = (size_t)p->cols;
+    switch (g->form) {
+    case GRAD_NONE: break;
+    case GRAD_DENSE: run(u, p, 0, 0, g->size); break;
+    case GRAD_ROWS:
+        for (size_t i = 0; i < g->n; i++)
+            run(u, p, g->idx[i] * cols, i * cols, cols);
+        break;
+    case GRAD_COLS: each_column_entry(p, run, u); break;
+    case GRAD_BLOCKS: each_block_row(p, run, u); break;
+    case GRAD_ENTRIES:
+        for (size_t i = 0; i < g->n; i++)
+            run(u, p, g->idx[i], i, 1);
+        break;
+    }
+}
+
+struct copy {
+    const real *from;
+    real *to;
+};
+
+static void gather_run(void *u, const struct param *p, size_t at, size_t compact, size_t length)
+{
+    (void)p;
+    struct copy *c = u;
+    memcpy(c->to + compact, c->from + at, length * sizeof(real));
+}
+
+static void scatter_run(void *u, const struct param *p, size_t at, size_t compact, size_t length)
+{
+    (void)p;
+    struct copy *c = u;
+    memcpy(c->to + at, c->from + compact, length * sizeof(real));
+}
+
+void param_gather(const struct param *p, const real *dense, real *compact)
+{
+    param_each_run(p, gather_run, &(struct copy){dense, compact});
+}
+
+void param_scatter(struct param *p, const real *compact)
+{
+    param_each_run(p, scatter_run, &(struct copy){compact, p->w});
+}
