@@ -1,5 +1,5 @@
 # The libraries from the Debian packages of packages.txt, as imported targets. Two are easy to get wrong and are pinned
-# by path or component: the OpenMP build of OpenBLAS (pkg-config and the alternatives prefer the pthread build, which
+# by path: the OpenMP build of OpenBLAS (pkg-config and the alternatives prefer the pthread build, which
 # loses up to half its speed beside an OpenMP program) and the serial HDF5 (pkg-config may give the MPI build).
 
 function(peftlab_import name library include)
@@ -10,7 +10,7 @@ function(peftlab_import name library include)
   endif()
   add_library(${name}::${name} INTERFACE IMPORTED GLOBAL)
   set_target_properties(${name}::${name} PROPERTIES INTERFACE_LINK_LIBRARIES ${${name}_LIBRARY}
-                        INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${${name}_INCLUDE})
+                        INTERFACE_INCLUDE_DIRECTORIES ${${name}_INCLUDE})
 endfunction()
 
 find_package(OpenMP REQUIRED)
@@ -25,11 +25,9 @@ peftlab_import(utf8proc utf8proc utf8proc.h)
 peftlab_import(sleef sleef sleef.h)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 
-set(HDF5_PREFER_PARALLEL FALSE)
-find_package(HDF5 REQUIRED COMPONENTS C HL)
-add_library(peftlab::hdf5 INTERFACE IMPORTED GLOBAL)
-set_target_properties(peftlab::hdf5 PROPERTIES INTERFACE_LINK_LIBRARIES "${HDF5_C_LIBRARIES};${HDF5_C_HL_LIBRARIES}"
-                      INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${HDF5_C_INCLUDE_DIRS}")
+set(HDF5_SERIAL PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/hdf5/serial /usr/include/hdf5/serial NO_DEFAULT_PATH)
+peftlab_import(hdf5 hdf5 hdf5.h ${HDF5_SERIAL})
+peftlab_import(hdf5_hl hdf5_hl hdf5_hl.h ${HDF5_SERIAL})
 
 # The chosen OpenBLAS must be the OpenMP build (2); the program checks again at start.
 file(WRITE ${CMAKE_BINARY_DIR}/check/parallel.c
