@@ -56,7 +56,7 @@ struct gradient_cell *gradient_log_step(struct gradient_log *l, int64_t step, st
 
 /* Measures one dense gradient into *cell. `scratch` [n] is overwritten. `trained` lists the offsets (ascending, count
  * n_trained) of the entries that are trained; NULL with n_trained == n: all, NULL with 0: none. */
-void gradient_measure(struct gradient_cell *cell, const float *g, size_t n, const int32_t *trained, size_t n_trained,
-                      float *scratch);
+void gradient_measure(struct gradient_cell *cell, const float *g, size_t n, const uint32_t *trained, size_t n_trained,
+                      uint32_t *scratch);
 
 #endif

@@ -25,10 +25,13 @@ bool store_write(const char *path, void (*fill)(struct store *s, const void *dat
 bool store_image(void (*fill)(struct store *s, const void *data), const void *data, struct arena *a,
                  struct io_piece *image, struct err *e);
 
-/* Groups and datasets are named by absolute path; parents are made as needed. */
+/* Zeroed memory that lives as long as the store; NULL (and the error latched) when memory is out. */
+void *store_scratch(struct store *s, size_t n, size_t size);
+
+/* Groups and datasets are named by absolute path; parents are made as needed. The description may be NULL. */
 void store_group(struct store *s, const char *path, const char *description);
 
-/* Attributes of the group or dataset at `path` ("/" is the file). Strings of at most 60,000 bytes. */
+/* Attributes of the group or dataset at `path` ("/" is the file). Strings are in the file's heap, so any length does. */
 void store_attr_string(struct store *s, const char *path, const char *name, const char *value);
 void store_attr_strings(struct store *s, const char *path, const char *name, const char *const *v, size_t n);
 void store_attr_int(struct store *s, const char *path, const char *name, long long value);

@@ -1,0 +1,21 @@
+/* What the writer and the reader share of HDF5: quiet start, error texts, the string and boolean types. */
+#ifndef RESULTS_HDF5_H
+#define RESULTS_HDF5_H
+
+#include <hdf5.h>
+#include <hdf5_hl.h>
+
+#include "base/err.h"
+
+/* Before the first HDF5 call of every entry point: no printing of error stacks, and no atexit handler (after a failed
+ * close it crashes the process, and with it the exit code). */
+void hdf5_begin(void);
+
+/* Fills *e with `what` and the innermost message of HDF5's error stack, which is cleared. Returns false. */
+bool hdf5_fail(struct err *e, enum err_code code, const char *file, const char *what, const char *path);
+
+/* Variable-length UTF-8 string; h5py's boolean. Negative on failure; the caller closes them. */
+hid_t hdf5_string_type(void);
+hid_t hdf5_bool_type(void);
+
+#endif
