@@ -37,7 +37,7 @@ void checkpoint_close(struct checkpoint *c);
 bool checkpoint_is_random(const struct checkpoint *c);
 
 /* SHA-256 of the weights: of the file, or for shards of the lines `<digest>  <file>`; "random" without weights. File
- * digests are kept in $XDG_CACHE_HOME/peftlab/digests (or ~/.cache/...) by device, inode, size and times. */
+ * digests come through digest_file and its cache. */
 bool checkpoint_digest(const struct checkpoint *c, char hex[IO_DIGEST], struct err *e);
 
 /* Everything checkpoint_load can find wrong, without loading: each parameter of the model must be there under its name
@@ -47,13 +47,9 @@ bool checkpoint_digest(const struct checkpoint *c, char hex[IO_DIGEST], struct e
 bool checkpoint_check(const struct checkpoint *c, const struct model *m, bool reinit_head, struct err *e);
 
 /* Gives every parameter of the registry (added ones apart) its weights. Parameters in place are counted in the arena as
- * MEM_MAPPED, converted and initialised ones are allocated as MEM_WEIGHTS. Missing head parameters come from streams
- * "head/<name>" under `seed`, those of a model without weights from "init/<name>". */
+ * MEM_MAPPED, converted and initialised ones are allocated as MEM_WEIGHTS. Missing head parameters, and all those of a
+ * model without weights, come from init_param under `seed`. */
 bool checkpoint_load(struct checkpoint *c, struct model *m, uint64_t seed, bool reinit_head, struct arena *a,
                      struct checkpoint_report *report, struct err *e);
-
-/* First weights of one parameter as Hugging Face does: normal(0, initializer_range), zero biases and padding rows, LayerNorm
- * 1 and 0; p->w must be there. The stream is "head/<name>" for the head, "init/<name>" elsewhere. */
-void checkpoint_init_param(const struct model_config *c, struct param *p, uint64_t seed);
 
 #endif
