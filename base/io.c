@@ -11,19 +11,32 @@
 
 #include <openssl/evp.h>
 
-char *io_read(struct arena *a, const char *path, size_t limit, size_t *size, struct err *e)
+/* An open ordinary file and its size. The kind is looked at first: to open a pipe would wait for its other end. */
+static FILE *open_file(const char *path, size_t *size, struct err *e)
 {
     struct stat st;
-    FILE *f = fopen(path, "rb");
-    if (!f || fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
-        if (f && S_ISDIR(st.st_mode))
-            errno = EISDIR;
+    FILE *f = NULL;
+    if (stat(path, &st) != 0)
         err_errno(e, ERR_INPUT, path, "cannot be read");
-        if (f)
-            fclose(f);
-        return NULL;
+    else if (!S_ISREG(st.st_mode))
+        err_at(e, ERR_INPUT, path, 0, 0, "cannot be read: it is %s",
+               S_ISDIR(st.st_mode) ? "a folder" : "not an ordinary file");
+    else if (!(f = fopen(path, "rbe")) || fstat(fileno(f), &st) != 0)
+        err_errno(e, ERR_INPUT, path, "cannot be read");
+    else {
+        *size = (size_t)st.st_size;
+        return f;
     }
-    size_t n = (size_t)st.st_size;
+    if (f)
+        fclose(f);
+    return NULL;
+}
+
+char *io_read(struct arena *a, const char *path, size_t limit, size_t *size, struct err *e)
+{
+    size_t n;
+    FILE *f = open_file(path, &n, e);
+    TRY(f);
     char *data = NULL;
     if (limit && n > limit)
         err_at(e, ERR_INPUT, path, 0, 0, "is %zu bytes long; the limit is %zu", n, limit);
@@ -37,14 +50,17 @@ char *io_read(struct arena *a, const char *path, size_t limit, size_t *size, str
     return data;
 }
 
+/* One call writes at most 2 GiB on Linux; other systems refuse more than INT_MAX. */
+enum { WRITE_MOST = 1 << 30 };
+
 static bool write_all(int fd, const void *data, size_t size)
 {
     const char *p = data;
     while (size) {
-        ssize_t n = write(fd, p, size);
+        ssize_t n = write(fd, p, size < WRITE_MOST ? size : WRITE_MOST);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
+        if (n < 0)
             return false;
         p += n;
         size -= (size_t)n;
@@ -60,7 +76,7 @@ static bool sync_folder(const char *path)
     char *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = 0;
-    int fd = open(slash ? folder : ".", O_RDONLY);
+    int fd = open(slash ? folder : ".", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     bool ok = fsync(fd) == 0 || errno == EINVAL; /* some file systems do not sync folders */
@@ -73,19 +89,19 @@ bool io_write_pieces(const char *path, const struct io_piece *pieces, size_t n, 
     char part[4096];
     if ((size_t)snprintf(part, sizeof part, "%s.part", path) >= sizeof part)
         return err_at(e, ERR_ENV, path, 0, 0, "path is too long");
-    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return err_errno(e, ERR_ENV, part, "cannot be written");
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++)
         ok = write_all(fd, pieces[i].data, pieces[i].size);
     ok = ok && fsync(fd) == 0;
-    int why = errno;
-    ok = close(fd) == 0 && ok;
-    if (ok && rename(part, path) == 0 && sync_folder(path))
+    int why = ok ? 0 : errno; /* of the first failure, not of closing after it */
+    if (close(fd) != 0 && !why)
+        why = errno;
+    if (!why && rename(part, path) == 0 && sync_folder(path))
         return true;
-    if (!ok && why)
-        errno = why;
+    errno = why ? why : errno;
     err_errno(e, ERR_ENV, path, "cannot be written");
     unlink(part);
     return false;
@@ -96,22 +112,31 @@ bool io_write(const char *path, const void *data, size_t size, struct err *e)
     return io_write_pieces(path, &(struct io_piece){data, size}, 1, e);
 }
 
+static bool make_dir(const char *path, struct err *e)
+{
+    if (mkdir(path, 0777) == 0)
+        return true;
+    int why = errno;
+    if (io_is_dir(path)) /* made before or by someone else meanwhile; a read-only parent may not say EEXIST */
+        return true;
+    errno = why;
+    return err_errno(e, ERR_ENV, path, "cannot be made a folder");
+}
+
 bool io_mkdirs(const char *path, struct err *e)
 {
     char p[4096];
     if ((size_t)snprintf(p, sizeof p, "%s", path) >= sizeof p)
         return err_at(e, ERR_ENV, path, 0, 0, "path is too long");
-    for (char *s = p + 1;; s++) {
-        if (*s && *s != '/')
-            continue;
+    for (char *s = p; *s;) {
+        s += strspn(s, "/");
+        s += strcspn(s, "/");
         char end = *s;
         *s = 0;
-        if (mkdir(p, 0777) != 0 && !(errno == EEXIST && io_is_dir(p)))
-            return err_errno(e, ERR_ENV, p, "cannot be made a folder");
-        if (!end)
-            return true;
+        TRY(make_dir(p, e));
         *s = end;
     }
+    return true;
 }
 
 bool io_exists(const char *path) { return access(path, F_OK) == 0; }
@@ -148,30 +173,30 @@ bool io_sha256(const void *data, size_t size, char hex[IO_DIGEST], struct err *e
     return true;
 }
 
+static bool digest_stream(FILE *f, EVP_MD_CTX *ctx, char hex[IO_DIGEST])
+{
+    static _Thread_local unsigned char buf[1 << 16];
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    for (size_t n; (n = fread(buf, 1, sizeof buf, f)) > 0;)
+        TRY(EVP_DigestUpdate(ctx, buf, n));
+    TRY(!ferror(f) && EVP_DigestFinal_ex(ctx, md, &len));
+    hex_digest(md, len, hex);
+    return true;
+}
+
 bool io_sha256_file(const char *path, char hex[IO_DIGEST], struct err *e)
 {
-    FILE *f = fopen(path, "rb");
+    size_t size;
+    FILE *f = open_file(path, &size, e);
+    TRY(f);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok = false;
-    if (!f)
-        err_errno(e, ERR_INPUT, path, "cannot be read");
-    else if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
+    if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
         err_set(e, ERR_ENV, "SHA-256 is not available");
-    else {
-        static _Thread_local unsigned char buf[1 << 16];
-        unsigned char md[EVP_MAX_MD_SIZE];
-        unsigned len = 0;
-        size_t n;
-        while ((n = fread(buf, 1, sizeof buf, f)) > 0)
-            EVP_DigestUpdate(ctx, buf, n);
-        ok = !ferror(f) && EVP_DigestFinal_ex(ctx, md, &len);
-        if (ok)
-            hex_digest(md, len, hex);
-        else
-            err_errno(e, ERR_INPUT, path, "cannot be read");
-    }
+    else if (!(ok = digest_stream(f, ctx, hex)))
+        err_errno(e, ERR_INPUT, path, "cannot be read");
     EVP_MD_CTX_free(ctx);
-    if (f)
-        fclose(f);
+    fclose(f);
     return ok;
 }

@@ -9,7 +9,7 @@
 #include "base/arena.h"
 
 /* Whole file into the arena, terminated by a NUL that is not counted. `limit` bytes at most (0: no limit).
- * NULL with ERR_INPUT when it cannot be read. */
+ * NULL with ERR_INPUT when it cannot be read; only ordinary files are (a pipe would be waited for). */
 char *io_read(struct arena *a, const char *path, size_t limit, size_t *size, struct err *e);
 
 /* Writes path.part, fsync, rename to path, fsync of the folder. ERR_ENV on failure; the old file stays. */
@@ -22,7 +22,7 @@ struct io_piece {
 };
 bool io_write_pieces(const char *path, const struct io_piece *pieces, size_t n, struct err *e);
 
-/* Makes a directory and its parents; an existing one is fine. */
+/* Makes a directory and its parents; an existing one is fine, and so is "", where one stands. */
 bool io_mkdirs(const char *path, struct err *e);
 
 bool io_exists(const char *path);

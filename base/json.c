@@ -27,11 +27,23 @@ json_t *json_read(const char *path, struct err *e)
     return j;
 }
 
+/* The member of that name; NULL in *j when it is missing or null. */
+static bool member(const json_t *object, const char *path, const char *key, const json_t **j, struct err *e)
+{
+    if (!json_is_object(object))
+        return err_at(e, ERR_INPUT, path, 0, 0, "must be a JSON object, to hold `%s`", key);
+    *j = json_object_get(object, key);
+    if (json_is_null(*j))
+        *j = NULL;
+    return true;
+}
+
 bool json_get_int(const json_t *object, const char *path, const char *key, long long min, long long max,
                   long long *value, struct err *e)
 {
-    const json_t *j = json_object_get(object, key);
-    if (!j || json_is_null(j))
+    const json_t *j = NULL;
+    TRY(member(object, path, key, &j, e));
+    if (!j)
         return true;
     if (!json_is_integer(j))
         return err_at(e, ERR_INPUT, path, 0, 0, "`%s` must be an integer", key);
@@ -44,8 +56,9 @@ bool json_get_int(const json_t *object, const char *path, const char *key, long 
 
 bool json_get_real(const json_t *object, const char *path, const char *key, double *value, struct err *e)
 {
-    const json_t *j = json_object_get(object, key);
-    if (!j || json_is_null(j))
+    const json_t *j = NULL;
+    TRY(member(object, path, key, &j, e));
+    if (!j)
         return true;
     if (!json_is_number(j))
         return err_at(e, ERR_INPUT, path, 0, 0, "`%s` must be a number", key);
@@ -55,8 +68,9 @@ bool json_get_real(const json_t *object, const char *path, const char *key, doub
 
 bool json_get_bool(const json_t *object, const char *path, const char *key, bool *value, struct err *e)
 {
-    const json_t *j = json_object_get(object, key);
-    if (!j || json_is_null(j))
+    const json_t *j = NULL;
+    TRY(member(object, path, key, &j, e));
+    if (!j)
         return true;
     if (!json_is_boolean(j))
         return err_at(e, ERR_INPUT, path, 0, 0, "`%s` must be true or false", key);
@@ -66,8 +80,9 @@ bool json_get_bool(const json_t *object, const char *path, const char *key, bool
 
 bool json_get_string(const json_t *object, const char *path, const char *key, const char **value, struct err *e)
 {
-    const json_t *j = json_object_get(object, key);
-    if (!j || json_is_null(j))
+    const json_t *j = NULL;
+    TRY(member(object, path, key, &j, e));
+    if (!j)
         return true;
     if (!json_is_string(j))
         return err_at(e, ERR_INPUT, path, 0, 0, "`%s` must be a string", key);

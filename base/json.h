@@ -13,7 +13,7 @@ json_t *json_read(const char *path, struct err *e);
 json_t *json_parse(const char *name, const char *text, size_t size, struct err *e);
 
 /* Members of an object with their type checked: false with `path: key: what was expected` when there but wrong.
- * A missing member leaves *value as it was. */
+ * A missing or null member leaves *value as it was. What is no object at all is an error too. */
 bool json_get_int(const json_t *object, const char *path, const char *key, long long min, long long max,
                   long long *value, struct err *e);
 bool json_get_real(const json_t *object, const char *path, const char *key, double *value, struct err *e);

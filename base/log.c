@@ -57,37 +57,48 @@ const char *log_duration(double seconds, char *buf)
     return buf;
 }
 
-static void draw(const struct progress *p, double now)
+/* What is left at the pace since the first call: a resumed activity begins with steps that took no time here. */
+static double remaining(const struct progress *p, double spent)
+{
+    long steps = p->done - p->first_done;
+    return steps > 0 ? spent * (double)(p->total - p->done) / (double)steps : 0;
+}
+
+static void format(const struct progress *p, double spent, char *buf, size_t size)
 {
     char left[16], rate[48] = "", value[64] = "";
-    double spent = now - p->started;
-    double remaining = p->done ? spent * (double)(p->total - p->done) / (double)p->done : 0;
-    if (p->tokens > 0 && spent > 0)
-        snprintf(rate, sizeof rate, "  %.0f tokens/s", p->tokens / spent);
+    if (p->tokens > p->first_tokens && spent > 0)
+        snprintf(rate, sizeof rate, "  %.0f tokens/s", (p->tokens - p->first_tokens) / spent);
     if (p->label)
         snprintf(value, sizeof value, "  %s %.4f", p->label, p->value);
-    fprintf(stderr, "%s%s %ld/%ld%s%s  %s left", prefix, p->what, p->done, p->total, value, rate,
-            log_duration(remaining, left));
+    snprintf(buf, size, "%s%s %ld/%ld%s%s  %s left", prefix, p->what, p->done, p->total, value, rate,
+             log_duration(remaining(p, spent), left));
+}
+
+/* On a terminal the line must not wrap: only its last row could be cleared. */
+static void draw(const char *line, bool terminal)
+{
+    clear_line();
+    fprintf(stderr, terminal ? "\033[?7l%s\033[?7h" : "%s\n", line);
+    fflush(stderr);
+    line_is_drawn = terminal;
 }
 
 void progress_step(struct progress *p)
 {
     double now = clock_seconds();
-    if (p->started <= 0)
+    if (p->started <= 0) {
         p->started = p->shown = now;
-    if (level < LOG_INFO)
-        return;
+        p->first_done = p->done;
+        p->first_tokens = p->tokens;
+    }
     bool terminal = isatty(STDERR_FILENO);
-    if (now - p->shown < (terminal ? 0.1 : 10.0))
+    if (level < LOG_INFO || now - p->shown < (terminal ? 0.1 : 10.0))
         return;
+    char line[512];
     p->shown = now;
-    clear_line();
-    draw(p, now);
-    if (terminal)
-        line_is_drawn = true;
-    else
-        fputc('\n', stderr);
-    fflush(stderr);
+    format(p, now - p->started, line, sizeof line);
+    draw(line, terminal);
 }
 
 void progress_end(struct progress *p)

@@ -19,7 +19,8 @@ void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Progress of one activity. Zero it, set `what` and `total`, call progress_step after each step, progress_end once. */
+/* Progress of one activity. Zero it, set `what` and `total`, call progress_step before the first
+ * step and after each, progress_end once. */
 struct progress {
     const char *what; /* "train", "evaluate"                              */
     long total;       /* steps in all                                     */
@@ -27,7 +28,8 @@ struct progress {
     double tokens;    /* tokens done, for tokens/s; 0: rate is not shown  */
     double value;     /* shown as `label value` when label is not NULL    */
     const char *label;
-    double started, shown; /* kept by the functions */
+    double started, shown, first_tokens; /* kept by the functions */
+    long first_done;
 };
 
 /* Draws the line if the last one is old enough (0.1 s on a terminal, 10 s elsewhere). */

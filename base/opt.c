@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -77,10 +78,14 @@ const struct opt *opt_find(const struct opt *table, const char *name)
     return NULL;
 }
 
-/* A number without trailing noise: 0.008, 1e-08, 3. */
+/* The shortest text that reads back as the same number: 0.008, 1e-08, 3. Two values never look alike. */
 static void number_text(double v, char *buf, size_t size)
 {
-    snprintf(buf, size, "%.15g", v);
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(buf, size, "%.*g", digits, v);
+        if (strtod(buf, NULL) == v)
+            break;
+    }
 }
 
 static void range_text(const struct opt *row, char *buf, size_t size)
@@ -93,6 +98,8 @@ static void range_text(const struct opt *row, char *buf, size_t size)
         snprintf(buf, size, "any");
     else if (no_hi)
         snprintf(buf, size, "%s %s", row->open_min ? ">" : ">=", lo);
+    else if (no_lo)
+        snprintf(buf, size, "%s %s", row->open_max ? "<" : "<=", hi);
     else
         snprintf(buf, size, "%c%s, %s%c", row->open_min ? '(' : '[', lo, hi, row->open_max ? ')' : ']');
 }
@@ -110,7 +117,7 @@ static bool check_range(const struct opt *row, const struct yaml *y, double v, s
         return true;
     char range[96];
     range_text(row, range, sizeof range);
-    if (isinf(row->max))
+    if (isinf(row->min) || isinf(row->max))
         return yaml_err(e, y, "range: %s is %s; it must be %s", row->name, y->value, range);
     return yaml_err(e, y, "range: %s is %s; it must lie in %s", row->name, y->value, range);
 }

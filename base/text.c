@@ -1,6 +1,7 @@
 /* Text tools: see text.h. */
 #include "base/text.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -27,7 +28,8 @@ static bool text_room(struct text *t, size_t more, struct err *e)
 bool text_add_bytes(struct text *t, const char *s, size_t n, struct err *e)
 {
     TRY(text_room(t, n, e));
-    memcpy(t->s + t->len, s, n);
+    if (n)
+        memcpy(t->s + t->len, s, n);
     t->len += n;
     t->s[t->len] = 0;
     return true;
@@ -39,6 +41,7 @@ bool text_add(struct text *t, struct err *e, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
+    assert(n >= 0);
     TRY(text_room(t, (size_t)n, e));
     va_start(ap, fmt);
     vsnprintf(t->s + t->len, (size_t)n + 1, fmt, ap);
@@ -49,10 +52,14 @@ bool text_add(struct text *t, struct err *e, const char *fmt, ...)
 
 static int min2(int a, int b) { return a < b ? a : b; }
 
-/* Optimal string alignment by dynamic programming over three rows. */
-int text_distance(const char *a, const char *b)
+enum { MAX = 64 }; /* words are compared up to here */
+
+static int same(char c) { return c; }
+static int lower(char c) { return tolower((unsigned char)c); }
+
+/* Optimal string alignment by dynamic programming over three rows, on fold(character). */
+static int distance(const char *a, const char *b, int (*fold)(char))
 {
-    enum { MAX = 64 };
     int n = (int)strnlen(a, MAX - 1), m = (int)strnlen(b, MAX - 1);
     int row[3][MAX];
     for (int j = 0; j <= m; j++)
@@ -61,21 +68,25 @@ int text_distance(const char *a, const char *b)
         int *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
         now[0] = i;
         for (int j = 1; j <= m; j++) {
-            int differ = a[i - 1] != b[j - 1];
+            int differ = fold(a[i - 1]) != fold(b[j - 1]);
             now[j] = min2(min2(last[j] + 1, now[j - 1] + 1), last[j - 1] + differ);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+            if (i > 1 && j > 1 && fold(a[i - 1]) == fold(b[j - 2]) && fold(a[i - 2]) == fold(b[j - 1]))
                 now[j] = min2(now[j], before[j - 2] + 1);
         }
     }
     return row[n % 3][m];
 }
 
+int text_distance(const char *a, const char *b) { return distance(a, b, same); }
+
+/* Up to a third of the word may differ, and one letter more, but never all of it. Case counts only between equals. */
 const char *text_nearest(const char *word, const char *const *words)
 {
     const char *best = NULL;
-    int limit = 1 + (int)strlen(word) / 3, least = limit + 1;
+    int n = (int)strnlen(word, MAX - 1), limit = min2(1 + n / 3, n - 1);
+    int least = (limit + 1) * MAX;
     for (; *words; words++) {
-        int d = text_distance(word, *words);
+        int d = distance(word, *words, lower) * MAX + (distance(word, *words, same) > 0);
         if (d < least) {
             least = d;
             best = *words;

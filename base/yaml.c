@@ -12,12 +12,17 @@
 #include "base/io.h"
 #include "base/text.h"
 
-enum { MAX_BYTES = 1 << 20, MAX_DEPTH = 64 };
+/* Beside size and depth: nodes, since a comma makes one of some hundred bytes; keys of one map, since each is compared
+ * with those before it. */
+enum { MAX_BYTES = 1 << 20, MAX_DEPTH = 64, MAX_NODES = 100000, MAX_KEYS = 4096 };
 
 struct reader {
     yaml_parser_t parser;
     struct arena *arena;
     const char *file;
+    const char *text; /* [size] */
+    size_t size;
+    size_t nodes; /* made so far */
     struct err *e;
 };
 
@@ -26,7 +31,23 @@ static bool fail(struct reader *r, yaml_mark_t at, const char *what)
     return err_at(r->e, ERR_INPUT, r->file, (int)at.line + 1, (int)at.column + 1, "%s", what);
 }
 
-/* libyaml's own complaint; reader errors (bytes that are no UTF-8) have only an offset. */
+/* The place of a byte: its line, and the characters before it in that line, which are the bytes that begin one. */
+static yaml_mark_t mark_of_byte(const struct reader *r, size_t offset)
+{
+    yaml_mark_t at = {0};
+    for (size_t i = 0; i < offset && i < r->size; i++) {
+        unsigned char c = (unsigned char)r->text[i];
+        if (c == '\n') {
+            at.line++;
+            at.column = 0;
+        } else if ((c & 0xc0) != 0x80) {
+            at.column++;
+        }
+    }
+    return at;
+}
+
+/* libyaml's own complaint; reader errors (bytes that are no UTF-8, control characters) have only an offset. */
 static bool fail_parser(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
@@ -34,9 +55,8 @@ static bool fail_parser(struct reader *r)
         return err_set(r->e, ERR_ENV, "out of memory while reading %s", r->file);
     const char *problem = p->problem ? p->problem : "not valid YAML";
     if (p->error == YAML_READER_ERROR)
-        return err_at(r->e, ERR_INPUT, r->file, 0, 0, "byte %zu: %s", p->problem_offset, problem);
-    return err_at(r->e, ERR_INPUT, r->file, (int)p->problem_mark.line + 1, (int)p->problem_mark.column + 1,
-                  "%s", problem);
+        return fail(r, mark_of_byte(r, p->problem_offset), problem);
+    return fail(r, p->problem_mark, problem);
 }
 
 static bool next(struct reader *r, yaml_event_t *ev)
@@ -64,9 +84,12 @@ static bool refuse_marks(struct reader *r, const yaml_event_t *ev)
 
 static struct yaml *new_node(struct reader *r, enum yaml_kind kind, yaml_mark_t at)
 {
-    struct yaml *y = ARENA_NEW(r->arena, MEM_DATA, struct yaml, 1, r->e);
-    if (!y)
+    if (++r->nodes > MAX_NODES) {
+        fail(r, at, "more values than a spec can need (100000)");
         return NULL;
+    }
+    struct yaml *y = ARENA_NEW(r->arena, MEM_DATA, struct yaml, 1, r->e);
+    TRY(y);
     *y = (struct yaml){.kind = kind, .file = r->file, .line = (int)at.line + 1, .col = (int)at.column + 1, .value = ""};
     return y;
 }
@@ -113,12 +136,15 @@ static bool check_key(struct reader *r, const struct yaml *map, const struct yam
 
 static bool build_map(struct reader *r, struct yaml *map, int depth)
 {
+    int keys = 0;
     for (struct yaml **tail = &map->child;; tail = &(*tail)->next) {
         bool ended;
         struct yaml *key = build_next(r, depth, YAML_MAPPING_END_EVENT, &ended);
         if (ended)
             return true;
         TRY(key && check_key(r, map, key));
+        if (++keys > MAX_KEYS)
+            return err_at(r->e, ERR_INPUT, r->file, key->line, key->col, "more than 4096 keys in one map");
         struct yaml *y = build_next(r, depth, YAML_NO_EVENT, &ended);
         TRY(y);
         y->key = key->value;
@@ -188,7 +214,11 @@ struct yaml *yaml_parse(struct arena *a, const char *name, const char *text, siz
         err_at(e, ERR_INPUT, name, 0, 0, "is %zu bytes long; the limit is %d", size, MAX_BYTES);
         return NULL;
     }
-    struct reader r = {.arena = a, .e = e, .file = arena_strdup(a, name, e)};
+    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark is no column */
+        text += 3;
+        size -= 3;
+    }
+    struct reader r = {.arena = a, .e = e, .text = text, .size = size, .file = arena_strdup(a, name, e)};
     TRY(r.file);
     if (!yaml_parser_initialize(&r.parser)) {
         err_set(e, ERR_ENV, "out of memory while reading %s", name);
@@ -264,6 +294,8 @@ bool yaml_err_key(struct err *e, const struct yaml *y, const char *fmt, ...)
 
 bool yaml_only_keys(const struct yaml *map, const char *const *known, const char *what, struct err *e)
 {
+    if (map->kind != YAML_MAP && !yaml_is_null(map))
+        return yaml_err(e, map, "%s is %s; it must be a map", what, yaml_kind_name(map));
     for (const struct yaml *y = map->child; y; y = y->next) {
         bool found = false;
         for (const char *const *k = known; *k && !found; k++)

@@ -1,7 +1,8 @@
 /*
  * YAML as a small tree with places, built from libyaml's events. Only what specs and task files need: mappings,
  * sequences and scalars. Anchors, aliases, tags, merge keys and a second document are refused, a key given twice is an
- * error, files are limited to 1 MiB and depth 64, so that no input can make the reader slow or large.
+ * error, files are limited to 1 MiB, depth 64, 100,000 nodes and 4,096 keys in a map, so that no input can make the
+ * reader slow or large.
  */
 #ifndef BASE_YAML_H
 #define BASE_YAML_H
@@ -46,7 +47,7 @@ const char *yaml_kind_name(const struct yaml *y);
 bool yaml_err(struct err *e, const struct yaml *y, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 bool yaml_err_key(struct err *e, const struct yaml *y, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Error when a map has a key that is not among `known` (NULL-terminated); `what` completes "unknown key `x` for ...". */
+/* Error when it is no map (a null one is an empty map), or has a key that is not among `known` (NULL-terminated); `what` completes "unknown key `x` for ...". */
 bool yaml_only_keys(const struct yaml *map, const char *const *known, const char *what, struct err *e);
 
 #endif
