@@ -21,9 +21,7 @@ bool linear_backward(const struct linear *l, struct pass *p, int tokens, const r
     TRY(weight_grad_bias(l->b, p, tokens, dy, e));
     if (dx)
         blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, dy, l->out, l->w->w, l->in, beta, dx, l->in);
-    if (l->ops)
-        l->ops->backward(l, p, x, dy, dx);
-    return true;
+    return !l->ops || l->ops->backward(l, p, x, dy, dx, e);
 }
 
 bool linear_needs_input(const struct linear *l, bool probe)

@@ -18,10 +18,11 @@ struct pass;
 struct linear;
 
 /* What a method may put in place of a linear site's own arithmetic (LoRA, DoRA, adapters). `forward` is called after the
- * site's y = x Wᵀ + b; `backward` after the site's own gradients were taken, and adds to dx (NULL below the floor). */
+ * site's y = x Wᵀ + b; `backward` after the site's own gradients were taken, and adds to dx (NULL below the floor);
+ * false only when the tap fails. */
 struct linear_ops {
     void (*forward)(const struct linear *l, struct pass *p, const real *x, real *y);
-    void (*backward)(const struct linear *l, struct pass *p, const real *x, const real *dy, real *dx);
+    bool (*backward)(const struct linear *l, struct pass *p, const real *x, const real *dy, real *dx, struct err *e);
     size_t (*scratch)(const struct linear *l, int tokens); /* reals of pass scratch it needs; NULL: none */
     double (*flops)(const struct linear *l, int tokens, bool backward); /* matrix products it adds; NULL: none */
 };

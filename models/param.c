@@ -108,7 +108,7 @@ size_t param_trainable(const struct param_list *list, bool with_head)
 {
     size_t n = 0;
     for (size_t i = 0; i < list->n; i++)
-        if (with_head || !list->item[i]->head)
+        if (!list->item[i]->watched && (with_head || !list->item[i]->head))
             n += list->item[i]->grad.size;
     return n;
 }

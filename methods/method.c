@@ -1,0 +1,23 @@
+/* The table of methods by name: see method.h. The table itself is made by the build from METHODS in CMakeLists.txt. */
+#include "methods/method.h"
+
+#include <string.h>
+
+const struct method *method_find(const char *name)
+{
+    for (const struct method *const *m = method_table; *m; m++)
+        if (strcmp((*m)->name, name) == 0)
+            return *m;
+    return NULL;
+}
+
+const char **method_names(struct arena *a, struct err *e)
+{
+    size_t n = 0;
+    while (method_table[n])
+        n++;
+    const char **names = ARENA_NEW(a, MEM_DATA, const char *, n + 1, e);
+    for (size_t i = 0; names && i < n; i++)
+        names[i] = method_table[i]->name;
+    return names;
+}
