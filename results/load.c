@@ -2,9 +2,7 @@
 #include "results/load.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "results/hdf5.h"
 
@@ -16,18 +14,6 @@ static bool wrong(const struct load *l, const char *path, const char *what, stru
 {
     H5Eclear2(H5E_DEFAULT);
     return err_at(e, ERR_INPUT, l->name, 0, 0, "is not a run file of peftlab, or is damaged: `%s` %s", path, what);
-}
-
-/* Files are complete when they carry their name, so no lock is taken (locks fail on some network file systems). */
-static hid_t access_disk(const char *path)
-{
-    hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
-#if H5_VERSION_GE(1, 10, 7)
-    H5Pset_file_locking(fapl, false, true);
-#endif
-    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, fapl);
-    H5Pclose(fapl);
-    return file;
 }
 
 static hid_t access_memory(struct io_piece image)
@@ -45,37 +31,46 @@ static hid_t access_memory(struct io_piece image)
     return file;
 }
 
-static bool readable(const char *path, size_t *size, struct err *e)
+/* Takes the seal off (see hdf5.h) after checking it. */
+static bool check_seal(const char *path, struct io_piece *image, struct err *e)
 {
-    struct stat st;
-    FILE *f = fopen(path, "rb");
-    bool ok = f && fstat(fileno(f), &st) == 0;
-    if (!ok)
-        err_errno(e, ERR_INPUT, path, "cannot be read");
-    else if (!S_ISREG(st.st_mode))
-        ok = err_at(e, ERR_INPUT, path, 0, 0, "is not a regular file");
-    else
-        *size = (size_t)st.st_size;
-    if (f)
-        fclose(f);
+    char digest[IO_DIGEST];
+    if (image->size < HDF5_SEAL_SIZE)
+        return true;
+    const char *seal = (const char *)image->data + image->size - HDF5_SEAL_SIZE;
+    if (memcmp(seal, HDF5_SEAL, HDF5_SEAL_HEAD) != 0)
+        return true;
+    image->size -= HDF5_SEAL_SIZE;
+    TRY(io_sha256(image->data, image->size, digest, e));
+    return memcmp(seal + HDF5_SEAL_HEAD, digest, 64) == 0 ||
+           err_at(e, ERR_INPUT, path, 0, 0, "is damaged: its bytes do not match its checksum");
+}
+
+static bool load_image(struct arena *a, const char *name, struct io_piece image,
+                       bool (*read)(struct load *l, void *data, struct err *e), void *data, struct err *e)
+{
+    hdf5_begin();
+    struct load l = {.name = name, .arena = a, .limit = image.size * DEFLATE_BEST, .file = access_memory(image)};
+    if (l.file < 0) {
+        H5Eclear2(H5E_DEFAULT);
+        return err_at(e, ERR_INPUT, name, 0, 0, "is not a complete HDF5 file");
+    }
+    bool ok = read(&l, data, e);
+    H5Fclose(l.file);
     return ok;
 }
 
 bool load_file(struct arena *a, const char *path, struct io_piece image,
                bool (*read)(struct load *l, void *data, struct err *e), void *data, struct err *e)
 {
-    size_t size = image.size;
-    if (!image.data)
-        TRY(readable(path, &size, e));
-    hdf5_begin();
-    struct load l = {.name = path, .arena = a, .limit = size * DEFLATE_BEST};
-    l.file = image.data ? access_memory(image) : access_disk(path);
-    if (l.file < 0) {
-        H5Eclear2(H5E_DEFAULT);
-        return err_at(e, ERR_INPUT, path, 0, 0, "is not a complete HDF5 file");
-    }
-    bool ok = read(&l, data, e);
-    H5Fclose(l.file);
+    if (image.data)
+        return load_image(a, path, image, read, data, e);
+    struct arena *whole = arena_create(NULL); /* the bytes of the file are not worth keeping */
+    if (!whole)
+        return err_at(e, ERR_ENV, path, 0, 0, "out of memory");
+    image.data = io_read(whole, path, 0, &image.size, e);
+    bool ok = image.data && check_seal(path, &image, e) && load_image(a, path, image, read, data, e);
+    arena_destroy(whole);
     return ok;
 }
 

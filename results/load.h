@@ -19,7 +19,7 @@ struct load {
 };
 
 /* Opens `path`, or the image when its data are not NULL, calls read(l, data) and closes it. ERR_INPUT naming the file
- * when it is not an HDF5 file or is truncated. */
+ * when it is not an HDF5 file, is truncated or does not match its checksum. */
 bool load_file(struct arena *a, const char *path, struct io_piece image,
                bool (*read)(struct load *l, void *data, struct err *e), void *data, struct err *e);
 

@@ -72,6 +72,14 @@ bool store_image(void (*fill)(struct store *s, const void *data), const void *da
     return ok;
 }
 
+static bool write_sealed(const char *path, struct io_piece image, struct err *e)
+{
+    char digest[IO_DIGEST], seal[HDF5_SEAL_SIZE + 1];
+    TRY(io_sha256(image.data, image.size, digest, e));
+    snprintf(seal, sizeof seal, "%s%s\n", HDF5_SEAL, digest);
+    return io_write_pieces(path, (struct io_piece[]){image, {seal, HDF5_SEAL_SIZE}}, 2, e);
+}
+
 bool store_write(const char *path, void (*fill)(struct store *s, const void *data), const void *data, struct err *e)
 {
     struct arena *a = arena_create(NULL);
@@ -81,7 +89,7 @@ bool store_write(const char *path, void (*fill)(struct store *s, const void *dat
     bool ok = store_image(fill, data, a, &image, e);
     if (!ok && !e->file[0])
         snprintf(e->file, sizeof e->file, "%s", path);
-    ok = ok && io_write(path, image.data, image.size, e);
+    ok = ok && write_sealed(path, image, e);
     arena_destroy(a);
     return ok;
 }

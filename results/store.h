@@ -1,6 +1,7 @@
 /*
  * Writer of one HDF5 file. The file is built in memory (core driver without backing store) and committed in one piece:
- * write, fsync, rename, fsync of the folder; on a full disk HDF5's own writing reports success or crashes. The first
+ * write, fsync, rename, fsync of the folder; on a full disk HDF5's own writing reports success or crashes. It ends in a
+ * line with the digest of its bytes, which HDF5 ignores. The first
  * error is latched: setters then do nothing, and the function that opened the store reports it.
  *
  * Strings are variable-length UTF-8, booleans h5py's enum of int8 (FALSE, TRUE), numbers little-endian. Every dataset
