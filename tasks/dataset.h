@@ -26,9 +26,10 @@ struct examples {
     size_t n;
     struct example *item; /* [n] in file order */
     long long skipped;    /* malformed rows that were left out (QQP) */
+    int skipped_line;     /* line of the first of them               */
 };
 
-/* Options that choose rows; the spec's keys. Zero means: not asked for. */
+/* Options that choose rows of the training set; the spec's keys. Zero means: not asked for. */
 struct subset {
     long long train_samples; /* so many rows of the training set, drawn at random    */
     long long per_class;     /* so many rows of each class of the training set       */
@@ -63,6 +64,11 @@ bool examples_split(const struct examples *x, double fraction, const char *strea
 bool examples_subset(struct examples *x, const struct subset *s, uint64_t seed, struct examples *held, struct arena *a,
                      struct err *e);
 
+/* The training set as a run sees it: read, subset, and at most `limit` rows of each part (0: all). A synthetic task makes
+ * as many rows as train_samples asks for, also more than its file states. */
+bool examples_load_train(struct examples *x, struct examples *held, const struct task *t, const char *data,
+                         const struct subset *s, long long limit, uint64_t seed, struct arena *a, struct err *e);
+
 /* Share of the most frequent class: the majority predictor's accuracy; 0 for a regression. */
 double examples_majority(const struct examples *x);
 
@@ -77,13 +83,13 @@ struct dataset {
     int32_t *label;    /* [n], NULL for a regression */
     float *score;      /* [n], NULL for classes      */
     int shortest, longest; /* tokens of a sequence; 0 when there is none */
-    size_t truncated;      /* sequences that have max_length tokens or were cut to it */
+    size_t full;           /* sequences of exactly max_length tokens: those that were cut, and the few that just fit */
 };
 
-/* Tokenises x with at most max_length tokens a sequence. All of it lives in `a` under MEM_DATA; the texts are not needed
- * afterwards. */
+/* Tokenises x with at most max_length tokens a sequence. All of it lives in `a` under MEM_DATA; what is needed on the way
+ * is taken from `scratch` (another arena) and released. The texts are not needed afterwards. */
 bool dataset_build(struct dataset *d, const struct examples *x, const struct tokenizer *t, int max_length,
-                   struct arena *a, struct err *e);
+                   struct arena *a, struct arena *scratch, struct err *e);
 
 /* Bytes dataset_build keeps for n sequences of `tokens` tokens in all: what `plan` declares. */
 size_t dataset_bytes(size_t n, size_t tokens);

@@ -67,7 +67,8 @@ struct task {
     const struct task *train_from; /* whose training file and layout is used; NULL: its own               */
     const struct synth *synth;     /* generator; NULL: files                                              */
     uint64_t synth_seed;
-    const char *folder;            /* below <data>/glue, or a path when it starts with `/` or `.`         */
+    const char *folder;            /* below <data>/glue, or a path (see `placed`)                          */
+    bool placed;                   /* the folder was given as a path beside the task file: no --data needed */
     bool header, skip_malformed;
     struct task_columns columns;
 };
@@ -77,7 +78,7 @@ struct task {
 const struct task *task_open(const char *name, const char *base_dir, const struct yaml *at, struct arena *a,
                              struct err *e);
 
-/* Names of the embedded tasks, GLUE first in its own order, then the others; NULL-terminated. */
+/* Names of the embedded tasks in alphabetical order; NULL-terminated. */
 const char **task_names(struct arena *a, struct err *e);
 
 /* What `describe task` prints: title, source, files, labels, metrics, sizes; ends with a newline. */
@@ -90,7 +91,11 @@ const char **task_files(const struct task *t, const char *data, struct arena *a,
 /* Opens and validates every file of the task, line by line, before any run starts. Nothing stays in memory. */
 bool task_check(const struct task *t, const char *data, struct err *e);
 
-/* Rows of a split as stated by the task file. */
+/* Rows of the training set as the task file states them: what `plan` counts steps with when there is no data. */
 long long task_train_rows(const struct task *t);
+
+/* Path of the file of one split below `data`, as in task_files. */
+const char *task_file(const struct task *t, const struct task_split *split, const char *data, struct arena *a,
+                      struct err *e);
 
 #endif
