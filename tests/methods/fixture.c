@@ -1,0 +1,269 @@
+/* A method's life on a small encoder: see fixture.h. */
+#include "tests/methods/fixture.h"
+
+#include "base/rng.h"
+#include "models/blas.h"
+#include "models/safetensors.h"
+
+enum { MAX_TOKENS = 1024, MAX_SEQS = 64, MAX_LEN = 24 };
+
+struct run_spec run_spec(const char *method, const char *options, const struct batch *first)
+{
+    struct run_spec s = {.method = method, .options = options, .seed = 1, .optim = optim_defaults(), .first = first};
+    s.optim.learning_rate = 1e-3;
+    return s;
+}
+
+static struct model_config small_config(double dropout)
+{
+    return (struct model_config){.vocab_size = 40, .hidden_size = 16, .num_hidden_layers = 2, .num_attention_heads = 4,
+                                 .intermediate_size = 24, .max_position_embeddings = MAX_LEN, .type_vocab_size = 2,
+                                 .hidden_dropout_prob = dropout, .attention_probs_dropout_prob = dropout,
+                                 .classifier_dropout = -1, .initializer_range = 0.02, .layer_norm_eps = 1e-12,
+                                 .num_labels = 2};
+}
+
+static bool read_config(struct model_config *c, const struct run_spec *s, struct arena *a, struct err *e)
+{
+    *c = small_config(s->dropout);
+    if (!s->golden)
+        return true;
+    struct model_source source;
+    char *path = arena_printf(a, e, "%s/tests/golden/encoder/%s", PEFTLAB_SOURCE_DIR, s->golden);
+    TRY(path && model_source_open(&source, path, NULL, a, e));
+    TRY(model_config_read(c, &source, a, e));
+    c->num_labels = strcmp(s->golden, "reg") == 0 ? 1 : 2;
+    return true;
+}
+
+static bool bind_options(struct run *r, struct err *e)
+{
+    const char *text = r->spec.options ? r->spec.options : "{}";
+    TRY(r->env.at = yaml_parse(r->arena, "test.yaml", text, strlen(text), e));
+    TRY(r->self = arena_alloc(r->arena, MEM_METHOD, r->method->state_size, e));
+    TRY(opt_defaults(r->method->options, r->self, r->arena, e));
+    return opt_bind(r->method->options, r->self, r->env.at, r->method->name, NULL, r->arena, e);
+}
+
+bool run_plan(struct run *r, const struct run_spec *s, struct err *e)
+{
+    struct model_config config;
+    *r = (struct run){.spec = *s, .method = method_find(s->method)};
+    blas_set_threads(1); /* on matrices this small a second thread only waits */
+    assert_non_null(r->method);
+    if (!(r->arena = arena_create(&r->meter)))
+        return err_set(e, ERR_ENV, "out of memory");
+    TRY(read_config(&config, s, r->arena, e));
+    TRY(model_build(&r->model, &config, r->arena, e));
+    r->env = (struct method_env){.model = &r->model, .arena = r->arena, .seed = s->seed};
+    TRY(bind_options(r, e));
+    for (size_t i = 0; i < r->model.params.n; i++)
+        if (r->model.params.item[i]->head)
+            param_request(r->model.params.item[i], GRAD_DENSE, 0, 0);
+    TRY(r->method->plan(r->self, &r->env, e));
+    for (size_t i = 0; i < r->model.params.n; i++)
+        param_bytes(r->model.params.item[i], r->planned);
+    if (r->method->bytes)
+        r->method->bytes(r->self, &r->env, r->planned);
+    optim_bytes(&s->optim, &r->model.params, r->planned);
+    r->trainable = param_trainable(&r->model.params, true);
+    return true;
+}
+
+/* Weights that depend on the parameter's name alone. */
+static void random_weights(struct param *p)
+{
+    struct rng g = rng_stream(99, p->name);
+    double centre = p->kind == PARAM_NORM && strstr(p->name, "weight") ? 1 : 0;
+    for (size_t i = 0; i < param_size(p); i++)
+        p->w[i] = (real)(centre + 0.2 * rng_normal(&g));
+}
+
+static bool load_weights(struct run *r, struct err *e)
+{
+    struct safetensors *file = r->spec.golden ? open_golden(r->spec.golden, "model.safetensors") : NULL;
+    for (size_t i = 0; i < r->model.params.n; i++) {
+        struct param *p = r->model.params.item[i];
+        if (p->added)
+            continue;
+        TRY(p->w = ARENA_NEW(r->arena, MEM_WEIGHTS, real, param_size(p), e));
+        if (file)
+            tensor_to_real(safetensors_find(file, p->name), p->w);
+        else
+            random_weights(p);
+    }
+    return true;
+}
+
+static bool make_workspace(struct run *r, struct err *e)
+{
+    struct workspace_shape shape = {.mode = WORKSPACE_STORE, .max_tokens = MAX_TOKENS, .max_seqs = MAX_SEQS,
+                                    .max_len = MAX_LEN};
+    return (r->ws = workspace_create(&r->model, &shape, r->arena, e)) != NULL;
+}
+
+struct run_probe {
+    struct probe probe;
+    struct run *r;
+};
+
+static struct pass make_pass(const struct run *r, const struct batch *b, bool train, int examples)
+{
+    return (struct pass){.batch = b, .train = train, .seed = r->spec.seed, .step = (uint32_t)r->env.step,
+                         .loss_examples = examples};
+}
+
+static bool probe_gradient(struct probe *self, long number, bool dropout, struct tap *tap, double *loss, struct err *e)
+{
+    struct run *r = ((struct run_probe *)self)->r;
+    struct pass p = make_pass(r, r->spec.first, dropout, r->spec.first->n_seq);
+    assert_int_equal(number, 0);
+    p.probe = true;
+    p.tap = tap;
+    TRY(tap->dense = ARENA_NEW(r->arena, MEM_SCRATCH, real, 4096, e));
+    model_forward(&r->model, r->ws, &p);
+    double l = model_loss(&r->model, r->ws, &p);
+    if (loss)
+        *loss = l;
+    return model_backward(&r->model, r->ws, &p, e);
+}
+
+bool run_start(struct run *r, struct err *e)
+{
+    TRY(load_weights(r, e));
+    memcpy(r->before, r->meter.live, sizeof r->before);
+    TRY(param_allocate(&r->model.params, r->arena, e));
+    if (r->method->attach)
+        TRY(r->method->attach(r->self, &r->env, e));
+    TRY(make_workspace(r, e));
+    struct run_probe probe = {{probe_gradient}, r};
+    if (r->method->select)
+        TRY(r->method->select(r->self, &r->env, &probe.probe, e));
+    TRY(r->env.optim = optim_create(&r->spec.optim, &r->model.params, r->arena, e));
+    for (int t = 0; t < MEM_TAGS; t++)
+        r->reserved[t] = r->meter.live[t] - r->before[t];
+    return true;
+}
+
+bool run_open(struct run *r, const struct run_spec *s, struct err *e) { return run_plan(r, s, e) && run_start(r, e); }
+
+void run_close(struct run *r) { arena_destroy(r->arena); }
+
+struct batch batch_slice(const struct batch *b, int from, int to, int32_t *start)
+{
+    int32_t first = b->start[from];
+    for (int s = from; s <= to; s++)
+        start[s - from] = b->start[s] - first;
+    return (struct batch){.n_seq = to - from, .n_tok = b->start[to] - first, .ids = b->ids + first,
+                          .types = b->types + first, .start = start, .row = b->row + from,
+                          .label = b->label ? b->label + from : NULL, .score = b->score ? b->score + from : NULL};
+}
+
+static bool micro_batch(struct run *r, const struct batch *b, int examples, double *loss, struct err *e)
+{
+    struct pass p = make_pass(r, b, true, examples);
+    model_forward(&r->model, r->ws, &p);
+    *loss += model_loss(&r->model, r->ws, &p);
+    TRY(model_backward(&r->model, r->ws, &p, e));
+    return !r->method->after_micro_batch || r->method->after_micro_batch(r->self, &r->env, e);
+}
+
+bool run_gradients(struct run *r, const struct batch *b, int micro_batches, double *loss, struct err *e)
+{
+    double sum = 0;
+    param_zero_grads(&r->model.params);
+    if (r->method->before_backward)
+        TRY(r->method->before_backward(r->self, &r->env, e));
+    for (int i = 0; i < micro_batches; i++) {
+        int32_t start[MAX_SEQS + 1];
+        struct batch part = batch_slice(b, b->n_seq * i / micro_batches, b->n_seq * (i + 1) / micro_batches, start);
+        r->env.micro_batch = i;
+        TRY(micro_batch(r, &part, b->n_seq, &sum, e));
+    }
+    if (loss)
+        *loss = sum;
+    return !r->method->after_backward || r->method->after_backward(r->self, &r->env, e);
+}
+
+bool run_step(struct run *r, const struct batch *b, int micro_batches, double schedule, double *loss, struct err *e)
+{
+    TRY(run_gradients(r, b, micro_batches, loss, e));
+    r->norm = clip_grad_norm(&r->model.params, r->spec.max_grad_norm);
+    if (r->method->step)
+        TRY(r->method->step(r->self, &r->env, schedule, e));
+    else
+        optim_step(r->env.optim, schedule);
+    r->env.step++;
+    return true;
+}
+
+double run_loss(struct run *r, const struct batch *b)
+{
+    struct pass p = make_pass(r, b, true, b->n_seq);
+    model_forward(&r->model, r->ws, &p);
+    return model_loss(&r->model, r->ws, &p);
+}
+
+const real *run_logits(struct run *r, const struct batch *b, struct err *e)
+{
+    struct pass p = make_pass(r, b, false, b->n_seq);
+    size_t n = (size_t)b->n_seq * (size_t)r->model.config.num_labels;
+    real *out = ARENA_NEW(r->arena, MEM_DATA, real, n, e);
+    TRY(out);
+    memcpy(out, model_forward(&r->model, r->ws, &p), n * sizeof *out);
+    return out;
+}
+
+static void *take(size_t n, size_t size)
+{
+    struct err e;
+    void *p = arena_array(test_arena(), MEM_DATA, n, size, &e);
+    assert_non_null(p);
+    return p;
+}
+
+struct batch *random_batch(int n, uint64_t seed)
+{
+    struct rng g = rng_stream(seed, "batch");
+    size_t most = (size_t)n * 12, size = sizeof(int32_t);
+    int32_t *ids = take(most, size), *types = take(most, size), *start = take((size_t)n + 1, size);
+    int32_t *row = take((size_t)n, size), *label = take((size_t)n, size);
+    struct batch *b = take(1, sizeof *b);
+    for (int s = 0; s < n; s++) {
+        int length = 2 + (int)rng_below(&g, 10);
+        row[s] = s;
+        label[s] = (int32_t)rng_below(&g, 2);
+        for (int i = 0; i < length; i++) {
+            ids[start[s] + i] = 1 + (int32_t)rng_below(&g, 39);
+            types[start[s] + i] = i > length / 2;
+        }
+        start[s + 1] = start[s] + length;
+    }
+    *b = (struct batch){n, start[n], ids, types, start, row, label, NULL};
+    return b;
+}
+
+real *copy_weights(const struct run *r, size_t *n)
+{
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < r->model.params.n; i++)
+        total += param_size(r->model.params.item[i]);
+    real *out = take(total, sizeof *out);
+    for (size_t i = 0; i < r->model.params.n; i++) {
+        const struct param *p = r->model.params.item[i];
+        memcpy(out + at, p->w, param_size(p) * sizeof *out);
+        at += param_size(p);
+    }
+    *n = total;
+    return out;
+}
+
+struct safetensors *open_golden(const char *folder, const char *file)
+{
+    struct err e;
+    char path[1024];
+    struct safetensors *s = take(1, sizeof *s);
+    snprintf(path, sizeof path, "%s/tests/golden/encoder/%s/%s", PEFTLAB_SOURCE_DIR, folder, file);
+    ASSERT_OK(safetensors_open(s, path, test_arena(), &e), &e);
+    return s;
+}

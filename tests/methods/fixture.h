@@ -1,0 +1,73 @@
+/*
+ * A run of a method on a small random encoder, driven through the hooks in the order that methods/method.h states: what the
+ * harness does with data, files and options left away. Everything reports errors, so that failing allocations can be tried.
+ */
+#ifndef TESTS_METHODS_FIXTURE_H
+#define TESTS_METHODS_FIXTURE_H
+
+#include "tests/test.h"
+
+#include "methods/clip.h"
+#include "methods/method.h"
+#include "methods/optim.h"
+
+/* What distinguishes one run from another. */
+struct run_spec {
+    const char *method;
+    const char *options;          /* a YAML map such as "{r: 4}"; NULL: defaults                */
+    uint64_t seed;
+    double dropout;               /* of the encoder                                             */
+    double max_grad_norm;         /* 0: no clipping                                             */
+    struct optim_options optim;
+    const char *golden;           /* folder in tests/golden/encoder; NULL: random weights       */
+    const struct batch *first;    /* training batch 0, for probes                               */
+};
+
+struct run {
+    struct run_spec spec;
+    struct mem_meter meter;
+    struct arena *arena;
+    struct model model;
+    const struct method *method;
+    void *self;
+    struct method_env env;
+    struct workspace *ws;
+    size_t planned[MEM_TAGS];     /* of requests, method and optimizer, as plan declared them   */
+    size_t before[MEM_TAGS];      /* alive when the plan was made                               */
+    size_t reserved[MEM_TAGS];    /* what was then taken                                        */
+    size_t trainable;             /* head included                                              */
+    double norm;                  /* of the gradients before clipping, last step                */
+};
+
+/* Learning rate 1e-3, no decay, no dropout, no clipping, seed 1. */
+struct run_spec run_spec(const char *method, const char *options, const struct batch *first);
+
+/* The two halves of a start: what needs no weights, and the rest. Errors in options stand at `test.yaml`. */
+bool run_plan(struct run *r, const struct run_spec *s, struct err *e);
+bool run_start(struct run *r, struct err *e);
+bool run_open(struct run *r, const struct run_spec *s, struct err *e);
+void run_close(struct run *r);
+
+/* One optimizer step over the batch, cut into this many micro-batches. loss may be NULL. */
+bool run_step(struct run *r, const struct batch *b, int micro_batches, double schedule, double *loss, struct err *e);
+
+/* Gradients of the batch as step number env.step would have them, without a step. */
+bool run_gradients(struct run *r, const struct batch *b, int micro_batches, double *loss, struct err *e);
+
+/* Loss with that step's dropout; logits without dropout, [n_seq, labels] in the run's arena. */
+double run_loss(struct run *r, const struct batch *b);
+const real *run_logits(struct run *r, const struct batch *b, struct err *e);
+
+/* n random sequences with classes 0 and 1, in the test's arena. */
+struct batch *random_batch(int n, uint64_t seed);
+
+/* Sequences [from, to) of a batch; `start` has room for to - from + 1. */
+struct batch batch_slice(const struct batch *b, int from, int to, int32_t *start);
+
+/* All weights of the run one after the other, added ones included, in the test's arena. */
+real *copy_weights(const struct run *r, size_t *n);
+
+/* Values of the golden file of a folder, opened in the test's arena. */
+struct safetensors *open_golden(const char *folder, const char *file);
+
+#endif
