@@ -28,8 +28,8 @@ static bool set_labels(json_t *config, const char *const *labels, int n)
         ok = ok && json_object_set_new(id2label, id, json_string(name)) == 0 &&
              json_object_set_new(label2id, name, json_integer(i)) == 0;
     }
-    return (json_object_set_new(config, "id2label", id2label) == 0) &
-           (json_object_set_new(config, "label2id", label2id) == 0) & ok;
+    ok = json_object_set_new(config, "id2label", id2label) == 0 && ok; /* each takes its reference, whatever happens */
+    return json_object_set_new(config, "label2id", label2id) == 0 && ok;
 }
 
 /* Turns the source's configuration into that of a classifier; everything not named here stays. */

@@ -283,6 +283,9 @@ TEST(a_missing_head_is_initialised_from_its_own_stream)
     for (int i = 0; i < 64; i++)
         squares += (double)(pooler[i] * pooler[i]);
     assert_true(squares > 64 * .01 * .01 && squares < 64 * .03 * .03);
+    struct rng stream = rng_stream(7, "head/classifier.weight");
+    for (int i = 0; i < 16; i++)
+        assert_true(a[i] == (real)(.02 * rng_normal(&stream)));
     real *bias = weights_after("classifier.bias", 7, false, &report);
     assert_true(bias[0] == 0 && bias[1] == 0);
 }
