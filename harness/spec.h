@@ -76,6 +76,7 @@ struct run_spec {
     const char *resolved;                 /* the run as YAML text with the origin of each value, for /meta and spec.yaml */
     char config_digest[IO_DIGEST];        /* of what results depend on (keep, save_steps, ... left out) */
     /* set by prepare: */
+    char data_digest[IO_DIGEST], model_digest[IO_DIGEST], tokenizer_digest[IO_DIGEST];
     char identity[IO_DIGEST];             /* SHA-256 of config, task, checkpoint, tokenizer and data */
     const char *name;                     /* <task>--<model>--<method>--<variant>--s<seed>--<hash8> */
 };

@@ -1,0 +1,158 @@
+/* Deltas: see delta.h. */
+#include "harness/delta.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const form_names[] = {[GRAD_NONE] = "none", [GRAD_DENSE] = "dense",   [GRAD_ROWS] = "rows",
+                                         [GRAD_COLS] = "cols", [GRAD_BLOCKS] = "blocks", [GRAD_ENTRIES] = "entries"};
+
+static struct tensor whole(const struct param *p)
+{
+    if (p->ndim == 1)
+        return tensor_vector(p->name, TENSOR_REAL, (size_t)p->cols, p->w);
+    return tensor_matrix(p->name, TENSOR_REAL, (size_t)p->rows, (size_t)p->cols, p->w);
+}
+
+static enum grad_form trained_form(const struct param *p) { return p->watched ? GRAD_NONE : p->grad.form; }
+
+/* Values, indices, form and block of a partial request. */
+static bool add_partial(const struct param *p, struct arena *a, struct tensor **at, const char ***meta, struct err *e)
+{
+    real *v = ARENA_NEW(a, MEM_SCRATCH, real, p->grad.size, e);
+    TRY(v);
+    param_gather(p, p->w, v);
+    *(*at)++ = tensor_vector(p->name, TENSOR_REAL, p->grad.size, v);
+    char *name = arena_printf(a, e, "%s.index", p->name);
+    TRY(name);
+    *(*at)++ = tensor_vector(name, TENSOR_U32, p->grad.n, p->grad.idx);
+    TRY(*(*meta)++ = arena_printf(a, e, "%s.form", p->name));
+    *(*meta)++ = form_names[p->grad.form];
+    if (p->grad.form == GRAD_BLOCKS) {
+        TRY(*(*meta)++ = arena_printf(a, e, "%s.block", p->name));
+        TRY(*(*meta)++ = arena_printf(a, e, "%d", p->grad.block));
+    }
+    return true;
+}
+
+bool delta_tensors(const struct model *m, size_t extra, struct arena *a, struct tensor **tensor, size_t *n,
+                   const char ***metadata, struct err *e)
+{
+    size_t room = 2 * m->params.n + extra;
+    TRY(*tensor = ARENA_NEW(a, MEM_SCRATCH, struct tensor, room, e));
+    TRY(*metadata = ARENA_NEW(a, MEM_SCRATCH, const char *, 4 * m->params.n + 64, e));
+    struct tensor *at = *tensor;
+    const char **meta = *metadata;
+    for (size_t i = 0; i < m->params.n; i++) {
+        const struct param *p = m->params.item[i];
+        if (trained_form(p) == GRAD_DENSE)
+            *at++ = whole(p);
+        else if (trained_form(p) != GRAD_NONE)
+            TRY(add_partial(p, a, &at, &meta, e));
+    }
+    *n = (size_t)(at - *tensor);
+    return true;
+}
+
+static size_t meta_end(const char **metadata)
+{
+    size_t n = 0;
+    while (metadata[n])
+        n++;
+    return n;
+}
+
+static bool write_in(struct arena *a, const struct model *m, const char *path, bool full, const char *const *metadata,
+                     size_t *bytes, struct err *e)
+{
+    struct tensor *tensor;
+    const char **meta;
+    size_t n;
+    TRY(delta_tensors(m, 0, a, &tensor, &n, &meta, e));
+    if (full)
+        for (n = 0; n < m->params.n; n++)
+            tensor[n] = whole(m->params.item[n]);
+    size_t end = full ? 0 : meta_end(meta);
+    for (size_t i = 0; metadata && metadata[i] && i < 60; i++)
+        meta[end++] = metadata[i];
+    meta[end] = NULL;
+    *bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        *bytes += tensor[i].bytes;
+    return safetensors_write(path, tensor, n, meta, a, e);
+}
+
+bool delta_write(const struct model *m, const char *path, bool full, const char *const *metadata, size_t *bytes,
+                 struct err *e)
+{
+    struct arena *a = arena_create(NULL);
+    if (!a)
+        return err_set(e, ERR_ENV, "out of memory");
+    bool ok = write_in(a, m, path, full, metadata, bytes, e);
+    arena_destroy(a);
+    return ok;
+}
+
+static bool apply_partial(struct param *p, const struct safetensors *file, struct err *e)
+{
+    char name[512];
+    snprintf(name, sizeof name, "%s.form", p->name);
+    const char *form = safetensors_metadata(file, name);
+    if (!form || strcmp(form, form_names[p->grad.form]) != 0)
+        return err_at(e, ERR_INPUT, file->path, 0, 0, "`%s` is stored as %s, not as %s", p->name, form ? form : "dense",
+                      form_names[p->grad.form]);
+    snprintf(name, sizeof name, "%s.index", p->name);
+    const struct tensor *index = safetensors_need(file, name, TENSOR_U32, (long long)p->grad.n, e);
+    TRY(index);
+    memcpy(p->grad.idx, index->data, p->grad.n * sizeof(uint32_t));
+    for (size_t i = 0; i < p->grad.n; i++)
+        if (p->grad.idx[i] >= param_size(p) || (i && p->grad.idx[i] <= p->grad.idx[i - 1]))
+            return err_at(e, ERR_INPUT, file->path, 0, 0, "tensor `%s` is no ascending list of indices", name);
+    const struct tensor *v = safetensors_need(file, p->name, TENSOR_REAL, (long long)p->grad.size, e);
+    TRY(v);
+    param_scatter(p, v->data);
+    return true;
+}
+
+bool delta_apply(struct model *m, const struct safetensors *file, struct err *e)
+{
+    for (size_t i = 0; i < m->params.n; i++) {
+        struct param *p = m->params.item[i];
+        if (trained_form(p) == GRAD_NONE)
+            continue;
+        if (p->grad.form != GRAD_DENSE) {
+            TRY(apply_partial(p, file, e));
+            continue;
+        }
+        const struct tensor *v = safetensors_need(file, p->name, TENSOR_REAL, (long long)param_size(p), e);
+        TRY(v);
+        memcpy(p->w, v->data, v->bytes);
+    }
+    return true;
+}
+
+bool delta_read(struct model *m, const char *path, struct err *e)
+{
+    struct arena *a = arena_create(NULL);
+    if (!a)
+        return err_set(e, ERR_ENV, "out of memory");
+    struct safetensors file;
+    bool ok = safetensors_open(&file, path, a, e);
+    if (ok) {
+        ok = delta_apply(m, &file, e);
+        safetensors_close(&file);
+    }
+    arena_destroy(a);
+    return ok;
+}
+
+size_t delta_bytes(const struct model *m)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < m->params.n; i++) {
+        const struct param *p = m->params.item[i];
+        if (trained_form(p) != GRAD_NONE)
+            bytes += p->grad.size * sizeof(real) + p->grad.n * sizeof(uint32_t);
+    }
+    return bytes;
+}

@@ -1,0 +1,10 @@
+/* Provenance: what /meta of a result says about program, machine and inputs. */
+#ifndef HARNESS_META_H
+#define HARNESS_META_H
+
+#include "harness/run.h"
+
+/* Program version, commit and dirty flag, compiler and flags, BLAS, CPU, threads, start date, spec text, digests. */
+bool meta_fill(struct values *meta, const struct run_spec *r, const struct run_env *env, struct err *e);
+
+#endif
