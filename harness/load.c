@@ -30,7 +30,8 @@ struct texts {
 
 static bool tokenize(struct session *s, struct texts *x, const struct examples *from, struct dataset *to, struct err *e)
 {
-    return dataset_build(to, from, x->tokenizer, (int)s->spec->train.max_seq_length, s->arena, e);
+    return dataset_build(to, from, x->tokenizer, (int)s->spec->train.max_seq_length, s->arena,
+                         x->arena, e);
 }
 
 static bool read_train(struct session *s, struct texts *x, struct err *e)

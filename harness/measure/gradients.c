@@ -52,7 +52,7 @@ struct watch {
 };
 
 struct offsets {
-    int32_t *at;
+    uint32_t *at;
     size_t n;
 };
 
@@ -61,12 +61,12 @@ static void add_offsets(void *u, const struct param *p, size_t at, size_t compac
     struct offsets *o = u;
     (void)p, (void)compact;
     for (size_t i = 0; i < length; i++)
-        o->at[o->n++] = (int32_t)(at + i);
+        o->at[o->n++] = (uint32_t)(at + i);
 }
 
 static int by_value(const void *a, const void *b)
 {
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return (x > y) - (x < y);
 }
 
@@ -83,8 +83,8 @@ static bool see(void *self, const struct param *p, const real *g, struct err *e)
     struct watch *w = self;
     size_t n = param_size(p), trained = p->watched ? 0 : p->grad.size;
     struct arena_mark mark = arena_mark(w->arena);
-    float *scratch = ARENA_NEW(w->arena, MEM_SCRATCH, float, n, e);
-    struct offsets o = {ARENA_NEW(w->arena, MEM_SCRATCH, int32_t, trained < n ? trained : 0, e), 0};
+    uint32_t *scratch = ARENA_NEW(w->arena, MEM_SCRATCH, uint32_t, n, e);
+    struct offsets o = {ARENA_NEW(w->arena, MEM_SCRATCH, uint32_t, trained < n ? trained : 0, e), 0};
     TRY(scratch && o.at);
     bool partial = trained > 0 && trained < n;
     if (partial) {
