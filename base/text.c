@@ -79,11 +79,11 @@ static int distance(const char *a, const char *b, int (*fold)(char))
 
 int text_distance(const char *a, const char *b) { return distance(a, b, same); }
 
-/* Up to a third of the word may differ, and one letter more, but never all of it. Case counts only between equals. */
+/* About a third of the word may differ, at least one letter, but never all of it. Case counts only between equals. */
 const char *text_nearest(const char *word, const char *const *words)
 {
     const char *best = NULL;
-    int n = (int)strnlen(word, MAX - 1), limit = min2(1 + n / 3, n - 1);
+    int n = (int)strnlen(word, MAX - 1), limit = min2(n < 5 ? 1 : (n + 1) / 3, n - 1);
     int least = (limit + 1) * MAX;
     for (; *words; words++) {
         int d = distance(word, *words, lower) * MAX + (distance(word, *words, same) > 0);

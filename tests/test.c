@@ -29,7 +29,13 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
     return remove(path);
 }
 
-static void remove_directory(void) { nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
+static pid_t owner; /* a child that exits leaves the directory to its parent */
+
+static void remove_directory(void)
+{
+    if (getpid() == owner)
+        nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
 
 const char *test_dir(void)
 {
@@ -37,6 +43,7 @@ const char *test_dir(void)
         const char *tmp = getenv("TMPDIR");
         snprintf(directory, sizeof directory, "%s/peftlab-test-XXXXXX", tmp ? tmp : "/tmp");
         assert_non_null(mkdtemp(directory));
+        owner = getpid();
         atexit(remove_directory);
     }
     return directory;
