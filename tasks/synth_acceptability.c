@@ -1,6 +1,7 @@
 /*
  * Acceptability: sentences of the grammar against sentences with one thing broken. The breaks range from what a single
- * word shows (`childs`, `buyed`) over neighbours (`the the`, `these dog`) to agreement across a relative clause.
+ * word shows (a stray `of`, `childs`, `buyed`) over neighbours (`the the`, `these dog`) to agreement across a relative
+ * clause. About half are of the first sort, so that a small model sees something to learn from within 2,000 examples.
  */
 #include "tasks/synth_kinds.h"
 
@@ -26,6 +27,23 @@ static void say_alone(struct rng *r, struct sentence *s)
     if (chance(r, 50))
         say(s, lex_manner.row[pick(r, lex_manner.n)].word, W_OTHER);
     if (chance(r, 40))
+        say(s, lex_places.row[pick(r, lex_places.n)], W_OTHER);
+}
+
+/* `the dogs want to sleep` */
+static void say_wish(struct rng *r, struct sentence *s)
+{
+    static const struct verb wish[] = {{"want", "wants", "wanted", "wanted", NULL},
+                                       {"try", "tries", "tried", "tried", "tryed"},
+                                       {"hope", "hopes", "hoped", "hoped", NULL}};
+    struct np np = np_random(r, true, 25);
+    const struct verb *v = &lex_do.row[pick(r, lex_do.n)];
+    say_np(s, &np);
+    say_finite(s, &wish[pick(r, 3)], np.plural, chance(r, 60), false);
+    say(s, "to", W_OTHER);
+    say(s, v->base, W_BASE);
+    s->w[s->n - 1].verb = v;
+    if (chance(r, 50))
         say(s, lex_places.row[pick(r, lex_places.n)], W_OTHER);
 }
 
@@ -82,10 +100,15 @@ static void say_what_happened(struct rng *r, struct sentence *s)
 
 static void say_clause(struct rng *r, struct sentence *s)
 {
-    switch (pick(r, 5)) {
-    case 0: say_alone(r, s); return;
-    case 1: say_state(r, s); return;
-    case 2: say_pronouns(r, s); return;
+    switch (pick(r, 10)) {
+    case 0:
+    case 1: say_alone(r, s); return;
+    case 2: say_wish(r, s); return;
+    case 3:
+    case 4: say_state(r, s); return;
+    case 5:
+    case 6:
+    case 7: say_pronouns(r, s); return;
     default: say_what_happened(r, s); return;
     }
 }
@@ -100,7 +123,7 @@ static void say_sentence(struct rng *r, struct sentence *s)
     say_clause(r, s);
 }
 
-/* ---- what can be broken; each returns false where the sentence has nothing of the kind ---- */
+/* ---- what can be broken; a break returns false where the sentence has nothing of the kind ---- */
 
 static void insert(struct sentence *s, int at, struct word w)
 {
@@ -126,6 +149,10 @@ static int find(struct rng *r, const struct sentence *s, bool (*fits)(const stru
     return found;
 }
 
+static bool is_anything(const struct sentence *s, int i)
+{
+    return i > 0 && s->w[i].text[0] != ',';
+}
 static bool is_finite(const struct sentence *s, int i)
 {
     enum part p = s->w[i].part;
@@ -282,15 +309,43 @@ static bool changed(const struct sentence *a, const struct sentence *b)
     return strcmp(x, y) != 0;
 }
 
+/* `the dog of chased the cat`: a word that has no business there. */
+static bool stray_word(struct rng *r, struct sentence *s)
+{
+    static const char *const strays[] = {"of", "until", "than", "whom", "is", "whose"};
+    int i = find(r, s, is_anything);
+    insert(s, i, (struct word){.text = strays[pick(r, 6)]});
+    return true;
+}
+
+/* Breaks and how often each is chosen, in per cent. */
+static const struct {
+    bool (*apply)(struct rng *r, struct sentence *s);
+    int weight;
+} breaks[] = {
+    {stray_word, 30},     {regularise, 16}, {break_case, 12},      {break_agreement, 8}, {break_determiner, 6},
+    {drop_determiner, 6}, {drop_verb, 6},   {swap_determiner, 4}, {break_form, 4},      {double_word, 4},
+    {move_verb, 4},
+};
+
+static int pick_break(struct rng *r)
+{
+    int k = 0, at = pick(r, 100);
+    while (at >= breaks[k].weight)
+        at -= breaks[k++].weight;
+    return k;
+}
+
+/* The kind of break comes first and sentences are made until one has a place for it, which keeps the weights. */
 void synth_acceptability(struct rng *r, int label, struct synth_pair *out)
 {
-    static bool (*const breaks[])(struct rng *, struct sentence *) = {
-        break_agreement, break_determiner, drop_verb,  drop_determiner, swap_determiner,
-        move_verb,       double_word,      break_form, regularise,      break_case,
-    };
-    struct sentence whole = {0};
-    say_sentence(r, &whole);
-    out->a = whole;
-    while (label == 0 && !changed(&whole, &out->a))
-        breaks[pick(r, sizeof breaks / sizeof *breaks)](r, &out->a);
+    int k = label == 0 ? pick_break(r) : -1;
+    struct sentence whole;
+    do {
+        whole = (struct sentence){0};
+        say_sentence(r, &whole);
+        out->a = whole;
+        if (k >= 0)
+            breaks[k].apply(r, &out->a);
+    } while (k >= 0 && !changed(&whole, &out->a));
 }
