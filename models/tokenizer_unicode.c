@@ -176,6 +176,27 @@ bool char_is_word(uint32_t c)
            (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
 }
 
+/* Capital letters of Unicode 16 and 17, which current releases of the reference know and older utf8proc do not: every
+ * `step`-th code point of a range maps to itself plus `delta`. */
+static const struct {
+    uint32_t first, last, step;
+    int32_t delta;
+} new_capitals[] = {
+    {0x1C89, 0x1C89, 1, 1},      {0xA7CB, 0xA7CB, 1, 0x264 - 0xA7CB}, {0xA7CC, 0xA7CE, 2, 1},
+    {0xA7D2, 0xA7D4, 2, 1},      {0xA7DA, 0xA7DA, 1, 1},              {0xA7DC, 0xA7DC, 1, 0x19B - 0xA7DC},
+    {0x10D50, 0x10D65, 1, 0x20}, {0x16EA0, 0x16EB8, 1, 0x1B},
+};
+
+static uint32_t lower_new(uint32_t c)
+{
+    for (size_t i = 0; i < LENGTH(new_capitals); i++) {
+        uint32_t first = new_capitals[i].first;
+        if (c >= first && c <= new_capitals[i].last && (c - first) % new_capitals[i].step == 0)
+            return (uint32_t)((int32_t)c + new_capitals[i].delta);
+    }
+    return c;
+}
+
 int char_lower(uint32_t c, uint32_t out[2])
 {
     if (c < 0x80) {
@@ -188,6 +209,8 @@ int char_lower(uint32_t c, uint32_t out[2])
         return 2;
     }
     out[0] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
+    if (out[0] == c && c >= 0x1C89)
+        out[0] = lower_new(c);
     return 1;
 }
 

@@ -133,10 +133,11 @@ static bool name_specials(struct files *f, struct err *e)
         f->specials[i] = (struct added_token){.text = special_names[i], .size = strlen(special_names[i])};
         for (int k = 0; k < 2; k++) {
             struct json_at j = json_at_key(from[k], special_keys[i]);
-            if (json_at_given(&j))
-                TRY(added_read(&j, &f->specials[i], e));
+            if (!json_at_given(&j))
+                continue;
+            f->specials[i] = (struct added_token){0};
+            TRY(added_read(&j, &f->specials[i], e));
         }
-        f->specials[i].normalized = false;
     }
     return true;
 }
@@ -219,7 +220,6 @@ static bool put_additional(struct tokenizer *t, const struct json_at *list, stru
         struct json_at j = json_at_index(list, i);
         struct added_token token = {0};
         TRY(added_read(&j, &token, e));
-        token.normalized = false;
         TRY(put_if_new(t, &token, a, e));
     }
     return true;
