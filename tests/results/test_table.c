@@ -120,9 +120,9 @@ TEST(what_failed_or_collapsed_is_marked)
     r[4].status = RUN_COLLAPSED;
     const char *t = table(r, 8, (struct table_options){.columns = TABLE_TASK});
     has(t, "| **81.0** ± 1.4 (n=2)‡ |");
-    has(t, "| 70.0 ± 10.0† |");
-    has(t, "| failed‡ |");
-    has(t, "| interrupted‡ |");
+    has(t, " 70.0 ± 10.0† |");
+    has(t, " failed‡ |");
+    has(t, " interrupted‡ |");
     has(t, "‡ full, MRPC: 1 of 3 runs diverged; without a value.");
     has(t, "† head, MRPC: 1 of 3 runs collapsed");
     arena_destroy(arena);
