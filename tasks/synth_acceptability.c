@@ -20,10 +20,11 @@ static enum det any_det(struct rng *r) { return (enum det)pick(r, DETS); }
 static void say_alone(struct rng *r, struct sentence *s)
 {
     struct np np = np_random(r, true, 25);
+    int verb = pick(r, lex_do.n);
     np.det = any_det(r);
-    np.relative = chance(r, 20) ? pick(r, lex_do.n) : -1;
+    np.relative = chance(r, 20) ? pick_other(r, lex_do.n, verb) : -1;
     say_np(s, &np);
-    say_finite(s, &lex_do.row[pick(r, lex_do.n)], np.plural, chance(r, 60), chance(r, 20));
+    say_finite(s, &lex_do.row[verb], np.plural, chance(r, 60), chance(r, 20));
     if (chance(r, 50))
         say(s, lex_manner.row[pick(r, lex_manner.n)].word, W_OTHER);
     if (chance(r, 40))
