@@ -22,7 +22,6 @@ peftlab_import(yaml yaml yaml.h)
 peftlab_import(jansson jansson jansson.h)
 peftlab_import(crypto crypto openssl/evp.h)
 peftlab_import(utf8proc utf8proc utf8proc.h)
-peftlab_import(sleef sleef sleef.h)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 
 set(HDF5_SERIAL PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/hdf5/serial /usr/include/hdf5/serial NO_DEFAULT_PATH)
