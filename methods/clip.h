@@ -10,8 +10,8 @@ double sum_of_squares(const real *v, size_t n);
 /* Norm of all requested gradients together. */
 double grad_norm(const struct param_list *params);
 
-/* Scales all requested gradients by max_norm / (norm + 1e-6) where that is below 1; returns the norm before. max_norm <= 0
- * only measures. A norm that is not finite is returned and nothing is scaled: the run has diverged. */
+/* Scales all requested gradients by max_norm / (norm + 1e-6) where that is below 1; returns the norm before. max_norm
+ * <= 0 only measures. A norm that is not finite is returned and nothing is scaled: the run has diverged. */
 double clip_grad_norm(struct param_list *params, double max_norm);
 
 #endif

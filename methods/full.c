@@ -1,7 +1,7 @@
 /*
  * Full fine-tuning: every parameter is trained, embeddings, LayerNorms and biases included (Devlin et al. 2019,
- * arXiv:1810.04805, section 4.1). `target_modules` narrows it to named modules, for comparing a sparse method with dense
- * training of the same tensors.
+ * arXiv:1810.04805, section 3.2). `target_modules` narrows it to named modules, for comparing a sparse method with
+ * dense training of the same tensors.
  */
 #include "methods/method.h"
 #include "methods/target.h"

@@ -3,13 +3,14 @@
  *
  *     y = x Wᵀ + b + s drop(x) Aᵀ Bᵀ,   A [r, in], B [out, r],   s = lora_alpha / r   (rslora: lora_alpha / sqrt(r)),
  *
- * whose A and B are trained while W and b stay. A starts uniform in ±1/sqrt(in) (Kaiming with a = sqrt 5), B at 0, so that
- * training starts from the pretrained model. With u = drop(x) Aᵀ [T, r] and du = s dy B [T, r]:
+ * whose A and B are trained while W and b stay. A starts uniform in ±1/sqrt(in) (Kaiming with a = sqrt 5), B at 0, so
+ * that training starts from the pretrained model. With u = drop(x) Aᵀ [T, r] and du = s dy B [T, r]:
  *
  *     gB = dyᵀ s u,   gA = duᵀ drop(x),   dx += drop'(du A).
  *
- * Source: Hu et al. 2022, arXiv:2106.09685, section 4.1, equation 3; rslora: Kalajdzievski 2023, arXiv:2312.03732. Names,
- * defaults and initialisation are those of Hugging Face's PEFT (the paper writes a Gaussian A). Differs from PEFT: nothing.
+ * Source: Hu et al. 2022, arXiv:2106.09685, section 4.1, equation 3; rslora: Kalajdzievski 2023, arXiv:2312.03732.
+ * Names, defaults and initialisation are those of Hugging Face's PEFT (the paper writes a Gaussian A). Differs from
+ * PEFT: nothing.
  */
 #include <math.h>
 #include <stdio.h>
@@ -130,7 +131,8 @@ static void branch_dx(const struct linear *l, const struct pass *p, const struct
     add_to((size_t)tokens * (size_t)l->in, b->dx, dx);
 }
 
-static bool lora_backward(const struct linear *l, struct pass *p, const real *x, const real *dy, real *dx, struct err *e)
+static bool lora_backward(const struct linear *l, struct pass *p, const real *x, const real *dy, real *dx,
+                          struct err *e)
 {
     const struct lora_site *s = l->state;
     int tokens = p->batch->n_tok;

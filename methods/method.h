@@ -1,6 +1,6 @@
 /*
- * The one optimizer interface: every fine-tuning method is a constant row of hooks and options. What must be equal for all
- * methods (batches, order, head, schedule, clipping, evaluation) is not reachable from here.
+ * The one optimizer interface: every fine-tuning method is a constant row of hooks and options. What must be equal for
+ * all methods (batches, order, head, schedule, clipping, evaluation) is not reachable from here.
  *
  * Life of a run: options are bound into the method's state -> `plan` declares gradient requests, added parameters and
  * overrides on a model that may have no memory yet -> the harness allocates -> `attach` gives added parameters their
@@ -29,11 +29,11 @@ struct method_env {
     int micro_batch;           /* within the step, from 0                                         */
 };
 
-/* Gradients before training, given to `select`. A probe runs forward and backward over one logical batch as one piece. */
+/* Gradients before training, given to `select`. A probe runs forward and backward over a logical batch as one piece. */
 struct probe {
-    /* Mean-loss gradient of training batch `number` (0 is the first that will be trained on), with the dropout masks of that
-     * step where `dropout`, shown parameter by parameter to the tap (only those with p->tapped). Loss into *loss where
-     * not NULL. */
+    /* Mean-loss gradient of training batch `number` (0 is the first that will be trained on), with the dropout masks of
+     * that step where `dropout`, shown parameter by parameter to the tap (only those with p->tapped). Loss into *loss
+     * where not NULL. */
     bool (*gradient)(struct probe *self, long number, bool dropout, struct tap *tap, double *loss, struct err *e);
 };
 
@@ -50,18 +50,21 @@ struct method {
     const struct opt *options;
     size_t state_size;   /* bytes of the struct the options bind to, zeroed at start */
 
-    /* REQUIRED: pure but for declarations on env->model (param_request, param_add, linear->ops) and small notes in env->arena. */
+    /* REQUIRED: pure but for declarations on env->model (param_request, param_add, linear->ops) and small notes in
+     * env->arena. */
     bool (*plan)(void *self, struct method_env *env, struct err *e);
 
-    /* OPTIONAL (NULL: nothing happens, or the default that is named). */
-    void (*bytes)(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS]); /* beyond what requests take */
+    /* OPTIONAL (NULL: nothing happens, or the default that is named). A method that selects by probes sets p->tapped in
+     * plan, so that the tap's scratch is planned, and clears it at the end of select. */
+    void (*bytes)(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS]); /* beyond requests */
     bool (*attach)(void *self, struct method_env *env, struct err *e);
     bool (*select)(void *self, struct method_env *env, struct probe *probe, struct err *e);
     bool (*before_backward)(void *self, struct method_env *env, struct err *e);
     bool (*after_micro_batch)(void *self, struct method_env *env, struct err *e);
     bool (*after_backward)(void *self, struct method_env *env, struct err *e);
     bool (*step)(void *self, struct method_env *env, double schedule, struct err *e); /* default: optim_step          */
-    bool (*fold)(void *self, struct method_env *env, struct err *e); /* back to plain weights; default: they are plain */
+    /* Back to plain weights, overrides gone; added parameters stay in the list, without effect. Default: they are plain. */
+    bool (*fold)(void *self, struct method_env *env, struct err *e);
     void (*report)(void *self, struct method_env *env, struct method_report *report);
     /* State beside indices, weights and optimizer that a resumed run needs: shown tensor by tensor, to be saved or
      * restored in place. */

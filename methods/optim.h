@@ -1,7 +1,7 @@
 /*
- * Optimizers. State lies beside each requested gradient in the same compact form, so that a sparse request pays for its own
- * entries alone; one expression per optimizer serves every form. Learning rate and decay belong to the parameter and come
- * from groups. Semantics are PyTorch's:
+ * Optimizers. State lies beside each requested gradient in the same compact form, so that a sparse request pays for its
+ * own entries alone; one expression per optimizer serves every form. Learning rate and decay belong to the parameter
+ * and come from groups. Semantics are PyTorch's:
  *
  *     adamw_torch   p *= 1 - lr wd;  m += (1-b1)(g - m);  v = b2 v + (1-b2) g²;
  *                   p -= lr/(1-b1^t) * m / (sqrt(v)/sqrt(1-b2^t) + eps)            Loshchilov & Hutter 2019
@@ -60,14 +60,16 @@ struct optim; /* opaque */
  * trained entries, whose indices must be known. NULL when memory is out. */
 struct optim *optim_create(const struct optim_options *o, struct param_list *params, struct arena *a, struct err *e);
 
-/* One optimizer step of every parameter from its accumulated gradient; `schedule` is the factor of the learning rates. */
+/* One optimizer step of every parameter from its accumulated gradient; `schedule` is the factor of the learning rates.
+ * */
 void optim_step(struct optim *o, double schedule);
 
-/* The same for one parameter, for methods with a step of their own. Nothing for a parameter without state. Each parameter
- * counts its own steps, as in PyTorch. */
+/* The same for one parameter, for methods with a step of their own. Nothing for a parameter without state. Each
+ * parameter counts its own steps, as in PyTorch. */
 void optim_step_param(struct optim *o, const struct param *p, double schedule);
 
-/* The same, but what moves is compact [grad.size] in place of the parameter's trained entries; decay pulls it to zero. */
+/* The same, but what moves is compact [grad.size] in place of the parameter's trained entries; decay pulls it to zero.
+ * */
 void optim_step_compact(struct optim *o, const struct param *p, real *compact, double schedule);
 
 /* Shows every tensor of the state under a unique name (valid during the call), to be saved or restored in place. */

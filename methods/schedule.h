@@ -1,6 +1,6 @@
 /*
- * Learning-rate schedules under transformers' names (lr_scheduler_type), as factors of the peak learning rate. As there,
- * the first step of a warm-up has factor 0, and `constant` ignores the warm-up.
+ * Learning-rate schedules under transformers' names (lr_scheduler_type), as factors of the peak learning rate. As
+ * there, the first step of a warm-up has factor 0, and `constant` ignores the warm-up.
  */
 #ifndef METHODS_SCHEDULE_H
 #define METHODS_SCHEDULE_H

@@ -1,17 +1,17 @@
 /*
- * SIFT, sparse increment fine-tuning: of each target tensor the k = min(floor(density n) + 1, n) entries with the largest
- * gradient in the first batch are trained, all else is frozen. Gradient, optimizer state and increment exist for these
- * entries alone.
+ * SIFT, sparse increment fine-tuning: of each target tensor the k = min(floor(density n) + 1, n) entries with the
+ * largest gradient in the first batch are trained, all else is frozen. Gradient, optimizer state and increment exist
+ * for these entries alone.
  *
  *     I = topk(|g_0|, k);   per step: g_s = (dL/dW)[I],  W[I] += AdamW(g_s)
  *
  * Source: Song, Li, Zhang, Zhao, Du 2024, "Sparse is Enough in Fine-tuning Pre-trained Large Language Models",
- * arXiv:2312.11875, section 4, and its published code. Differs from the code, whose quirks `compat: reference` restores:
+ * arXiv:2312.11875, and its published code. Differs from the code, whose quirks `compat: reference` restores:
  *
- *   - the selection's gradient is used: step 0 trains on the batch that selected. (Code: dropped; the optimizer skips the
- *     increments in step 0, so that Adam's step count stays one behind the head's.)
- *   - an update is in force from the next forward on. (Code: the increment s is added to W inside the next backward, after
- *     W was used there: every forward runs one update behind, and the last update is lost.)
+ *   - the selection's gradient is used: step 0 trains on the batch that selected. (Code: dropped; the optimizer skips
+ *     the increments in step 0, so that Adam's step count stays one behind the head's.)
+ *   - an update is in force from the next forward on. (Code: the increment s is added to W inside the next backward,
+ *     after W was used there: every forward runs one update behind, and the last update is lost.)
  *   - every target is trained. (Code: the one whose gradient is finished last, the first in the model's order, never;
  *     but its dense gradient stays in the clipping norm.)
  *   - decay acts on the trained entries. (Code: on s, which is 0 whenever the optimizer runs: nothing happens.)

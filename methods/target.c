@@ -152,7 +152,8 @@ static bool target_wrong(const struct model *m, const struct opt_strings *patter
     if (linear && strcmp(pattern, ALL) == 0)
         msg = "`all` in target_modules means every parameter; for every linear module write `all-linear`";
     else if (names_head(m, pattern))
-        TRY(msg = arena_printf(a, e, "`%s` in target_modules matches only the head, which every method trains", pattern));
+        TRY(msg = arena_printf(a, e, "`%s` in target_modules matches only the head, which every method trains",
+                               pattern));
     if (msg)
         return wrong(e, place, msg);
     return nothing(m, "target_modules", pattern, linear ? "linear module of the encoder" : "module of the encoder",

@@ -1,6 +1,7 @@
 /*
- * A run of a method on a small random encoder, driven through the hooks in the order that methods/method.h states: what the
- * harness does with data, files and options left away. Everything reports errors, so that failing allocations can be tried.
+ * A run of a method on a small random encoder, driven through the hooks in the order that methods/method.h states: what
+ * the harness does with data, files and options left away. Everything reports errors, so that failing allocations can
+ * be tried.
  */
 #ifndef TESTS_METHODS_FIXTURE_H
 #define TESTS_METHODS_FIXTURE_H

@@ -1,5 +1,5 @@
-/* What every method owes, tried on each row of the method table and on some options of each: a new method is tested here
- * without a line. labels: contract
+/* What every method owes, tried on each row of the method table and on some options of each: a new method is tested
+ * here without a line. labels: contract
  */
 #include "tests/methods/fixture.h"
 
@@ -68,7 +68,7 @@ static void mark_run(void *u, const struct param *p, size_t at, size_t compact, 
     memset((bool *)u + at, 1, length);
 }
 
-/* -------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 static void frozen(const struct variant *v)
 {
@@ -254,7 +254,7 @@ static void growth(const struct variant *v)
 }
 TEST(memory_does_not_grow_while_training) { each_variant(growth); }
 
-/* -------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 static void refuse(const struct method *m, const char *options)
 {
@@ -335,7 +335,7 @@ static void overfit(const struct variant *v)
 }
 TEST(sixty_four_examples_are_learnt) { each_variant(overfit); }
 
-/* -------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 /* What a resumed run needs beside weights and indices: tensors of the method and the optimizer by name. */
 struct saved {

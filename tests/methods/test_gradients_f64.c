@@ -1,5 +1,5 @@
-/* Central differences in double precision: every gradient that a method requests, through its overrides, dropout included.
- * labels: contract
+/* Central differences in double precision: every gradient that a method requests, through its overrides, dropout
+ * included. labels: contract
  */
 #include "tests/methods/fixture.h"
 

@@ -48,9 +48,12 @@ TEST(sift_of_everything_is_full)
                  "{target_modules: LayerNorm}");
 }
 
-/* -------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------ */
 
-static size_t sift_count(const struct run *r, const char *name) { return param_find(&r->model.params, name)->grad.size; }
+static size_t sift_count(const struct run *r, const char *name)
+{
+    return param_find(&r->model.params, name)->grad.size;
+}
 
 TEST(sift_counts)
 {
@@ -140,7 +143,7 @@ TEST(sift_at_random_is_uniform)
         ASSERT_NEAR(hits[i], 100, 4 * sqrt(400 * 0.25 * 0.75));
 }
 
-/* -------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 /* A run of LoRA with random B, so that the branch does something. `factor` multiplies B. */
 static void open_lora(struct run *r, const char *options, double factor)
@@ -171,6 +174,21 @@ TEST(lora_alpha_scales_the_branch)
 {
     same_lora("{lora_alpha: 16}", 1, "{lora_alpha: 8}", 2);
     same_lora("{r: 4, lora_alpha: 8, use_rslora: true}", 1, "{r: 4, lora_alpha: 16}", 1);
+}
+
+/* Its masks come from the step, are those of training only, and leave the encoder's alone. */
+TEST(lora_dropout_draws_new_masks_every_step)
+{
+    struct run r;
+    const struct batch *batch = random_batch(8, 3);
+    open_lora(&r, "{lora_dropout: 0.5}", 1);
+    r.model.config.hidden_dropout_prob = r.model.config.attention_probs_dropout_prob = 0;
+    double first = run_loss(&r, batch);
+    assert_true(run_loss(&r, batch) == first);
+    r.env.step = 1;
+    assert_true(run_loss(&r, batch) != first);
+    run_close(&r);
+    same_lora("{lora_dropout: 0.5}", 1, NULL, 1);
 }
 
 TEST(lora_starts_as_peft_does)
@@ -243,7 +261,7 @@ TEST(lora_moves_a_weight_by_rank_r)
     run_close(&r);
 }
 
-/* -------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 /* ‖Δg‖ <= 1e-6 ‖g‖ over all requests: accumulation only changes the order of sums. */
 static void accumulate(const char *method, const char *options)

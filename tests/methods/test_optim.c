@@ -1,4 +1,5 @@
-/* Optimizers, clipping and schedules against PyTorch and transformers (tests/golden/optim), and over every form of request. */
+/* Optimizers, clipping and schedules against PyTorch and transformers (tests/golden/optim), and over every form of
+ * request. */
 #include "tests/methods/fixture.h"
 
 #include <math.h>
@@ -102,6 +103,17 @@ static void clip_case(const char *name)
 TEST(clipping_above_the_norm) { clip_case("over"); }
 TEST(clipping_below_the_norm) { clip_case("under"); }
 
+/* Where the norm is of the order of 1e-6, what PyTorch adds to it shows. */
+TEST(clipping_of_tiny_norms)
+{
+    struct param_list list = {0};
+    struct param *p = add(&list, "a.weight", 1, 1, GRAD_DENSE, 0);
+    ASSERT_OK(param_allocate(&list, test_arena(), &e), &e);
+    p->grad.v[0] = (real)4e-6;
+    clip_grad_norm(&list, 1e-6);
+    ASSERT_NEAR(p->grad.v[0], 0.8e-6, 1e-12);
+}
+
 TEST(a_norm_that_is_not_finite_scales_nothing)
 {
     struct param_list list = {0};
@@ -138,7 +150,7 @@ TEST(warmup_steps_round_up)
     assert_int_equal(schedule_warmup_steps(1, 10), 10);
 }
 
-/* -------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 struct spread {
     const struct param *dense;

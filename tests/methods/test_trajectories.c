@@ -1,5 +1,5 @@
-/* Ten optimizer steps of each method against PyTorch, transformers and peft (tests/golden/encoder): losses and final weights.
- * labels: golden
+/* Ten optimizer steps of each method against PyTorch, transformers and peft (tests/golden/encoder): losses and final
+ * weights. labels: golden
  */
 #include "tests/methods/fixture.h"
 
@@ -9,8 +9,8 @@
 
 enum { STEPS = 10, BATCH = 4 };
 
-/* Losses differ by rounding that ten steps have carried on; AdamW turns a gradient's rounding near zero into steps of up
- * to the learning rate, hence the looser bound for weights. */
+/* Losses differ by rounding that ten steps have carried on; AdamW turns a gradient's rounding near zero into steps of
+ * up to the learning rate, hence the looser bound for weights. */
 static const double LOSS = 1e-4, WEIGHT = 1e-4;
 
 struct trajectory {
@@ -39,7 +39,8 @@ static const struct tensor *find(const char *prefix, const char *name)
 }
 
 /* Padded rows of a step, packed. */
-static void pack(int step, const int32_t *ids, const int32_t *types, const int32_t *lengths, const void *labels, bool classes)
+static void pack(int step, const int32_t *ids, const int32_t *types, const int32_t *lengths, const void *labels,
+                 bool classes)
 {
     int at = step * BATCH * 24, n = 0;
     for (int s = 0; s < BATCH; s++) {
