@@ -301,7 +301,7 @@ static bool break_case(struct rng *r, struct sentence *s)
     return i >= 0;
 }
 
-/* Two verbs spell their past like their base form: no break there. */
+/* Some breaks find no place, and `a` or `every` may be drawn where it stands already. */
 static bool changed(const struct sentence *a, const struct sentence *b)
 {
     char x[1024], y[1024];
@@ -313,7 +313,7 @@ static bool changed(const struct sentence *a, const struct sentence *b)
 /* `the dog of chased the cat`: a word that has no business there. */
 static bool stray_word(struct rng *r, struct sentence *s)
 {
-    static const char *const strays[] = {"of", "until", "than", "whom", "is", "whose"};
+    static const char *const strays[] = {"of", "whether", "than", "whom", "is", "whose"};
     int i = find(r, s, is_anything);
     insert(s, i, (struct word){.text = strays[pick(r, 6)]});
     return true;

@@ -54,7 +54,7 @@ static const struct verb do_to_animate[] = {
     {"greet", "greets", "greeted", "greeted", NULL},     {"welcome", "welcomes", "welcomed", "welcomed", NULL},
     {"feed", "feeds", "fed", "fed", "feeded"},           {"nourish", "nourishes", "nourished", "nourished", NULL},
     {"catch", "catches", "caught", "caught", "catched"}, {"capture", "captures", "captured", "captured", NULL},
-    {"strike", "strikes", "struck", "struck", "striked"}, {"hit", "hits", "hit", "hit", "hitted"},
+    {"strike", "strikes", "struck", "struck", "striked"}, {"smack", "smacks", "smacked", "smacked", NULL},
     {"teach", "teaches", "taught", "taught", "teached"}, {"train", "trains", "trained", "trained", NULL},
 };
 TABLE(verbs, lex_do_to_animate, do_to_animate);
