@@ -1,7 +1,7 @@
 /*
  * Tagged arenas: the memory meter of the project. Every large allocation carries a tag; one meter, shared by the arenas
- * of a run, knows for each tag the bytes alive now and at most, and the maximum over time of their sum (`peak_live`) with
- * the breakdown at that moment. An arena frees everything at once, or back to a mark; nothing is freed singly.
+ * of a run, knows for each tag the bytes alive now and at most, and the maximum over time of their sum (`peak_live`)
+ * with the breakdown at that moment. An arena frees everything at once, or back to a mark; nothing is freed singly.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H

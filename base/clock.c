@@ -45,7 +45,8 @@ static size_t left_of(size_t limit, size_t used)
     return limit == SIZE_MAX ? SIZE_MAX : limit > used ? limit - used : 1;
 }
 
-/* The number after `key` in a file of the control groups, or at its beginning (key ""); `missing` where there is none. */
+/* The number after `key` in a file of the control groups, or at its beginning (key ""); `missing` where there is
+ * none. */
 static size_t cgroup_number(const char *file, const char *key, size_t missing)
 {
     FILE *f = fopen(file, "r");

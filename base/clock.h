@@ -16,8 +16,8 @@ size_t clock_peak_rss(void);
 /* Resets that high-water mark to the present resident set where the system allows it. */
 void clock_reset_peak_rss(void);
 
-/* Memory that this process could still use without swapping, in bytes: what the machine, the control group of a container
- * and `ulimit -v` leave. 0 when the system does not tell. */
+/* Memory that this process could still use without swapping, in bytes: what the machine, the control group of a
+ * container and `ulimit -v` leave. 0 when the system does not tell. */
 size_t clock_memory_available(void);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Located errors. A fallible function takes `struct err *e` last, returns false (or NULL) and fills it; `main` prints it
- * once, as `file:line:col: message`, the form editors jump to. Wrong input is an error with a place; wrong code is an
- * assert. The code of an error decides the exit code of the program.
+ * Located errors. A fallible function takes `struct err *e` last, returns false (or NULL) and fills it; `main` prints
+ * it once, as `file:line:col: message`, the form editors jump to. Wrong input is an error with a place; wrong code is
+ * an assert. The code of an error decides the exit code of the program.
  */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
@@ -25,8 +25,8 @@ struct err {
     char msg[1024]; /* one line, no newline at the end    */
 };
 
-/* What follows fills *e; the arguments may point into *e itself, so that `err_set(e, e->code, "run 3: %s", e->msg)` wraps
- * an error. Control characters become '?', what is too long is cut and ends in "...". */
+/* What follows fills *e; the arguments may point into *e itself, so that `err_set(e, e->code, "run 3: %s", e->msg)`
+ * wraps an error. Control characters become '?', what is too long is cut and ends in "...". */
 
 /* Fills *e without a place. Always returns false, so that callers can write `return err_set(...)`. */
 bool err_set(struct err *e, enum err_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

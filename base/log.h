@@ -1,6 +1,7 @@
 /*
- * The log and the progress line, both on stderr: stdout carries only what was asked for. On a terminal the progress line
- * is redrawn in place; elsewhere a plain line is written now and then. The sink is one of the two pieces of global state.
+ * The log and the progress line, both on stderr: stdout carries only what was asked for. On a terminal the progress
+ * line is redrawn in place; elsewhere a plain line is written now and then. The sink is one of the two pieces of global
+ * state.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

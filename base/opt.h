@@ -48,8 +48,8 @@ bool opt_set(const struct opt *row, void *object, const struct yaml *value, stru
 /* Row of a name, or NULL. */
 const struct opt *opt_find(const struct opt *table, const char *name);
 
-/* Binds every member of `map` (NULL: nothing). Unknown keys are errors: "unknown key `x` for <what>; did you mean `y`?".
- * Keys listed in `skip` (NULL-terminated, may be NULL) are left to the caller. */
+/* Binds every member of `map` (NULL: nothing). Unknown keys are errors: "unknown key `x` for <what>; did you mean
+ * `y`?". Keys listed in `skip` (NULL-terminated, may be NULL) are left to the caller. */
 bool opt_bind(const struct opt *table, void *object, const struct yaml *map, const char *what,
               const char *const *skip, struct arena *a, struct err *e);
 

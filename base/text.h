@@ -20,8 +20,8 @@ bool text_add_bytes(struct text *t, const char *s, size_t n, struct err *e);
 /* Edit distance (insert, delete, replace, swap of neighbours); words longer than 63 bytes are cut. */
 int text_distance(const char *a, const char *b);
 
-/* The word of `words` (NULL-terminated) nearest to `word`, upper and lower case being the same, or NULL when none is near
- * enough to be meant. The first of several equally near. */
+/* The word of `words` (NULL-terminated) nearest to `word`, upper and lower case being the same, or NULL when none is
+ * near enough to be meant. The first of several equally near. */
 const char *text_nearest(const char *word, const char *const *words);
 
 /* Writes "; did you mean `x`?" or "" into buf: the tail of an unknown-word message. Returns buf. */

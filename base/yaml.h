@@ -27,7 +27,8 @@ struct yaml {
     const char *origin;      /* where the value came from, NULL for the file; set by who merges trees */
 };
 
-/* Reads a file, or text that is called `name` in messages. NULL with a located error. An empty document is an empty map. */
+/* Reads a file, or text that is called `name` in messages. NULL with a located error. An empty document is an empty
+ * map. */
 struct yaml *yaml_read(struct arena *a, const char *path, struct err *e);
 struct yaml *yaml_parse(struct arena *a, const char *name, const char *text, size_t size, struct err *e);
 
@@ -47,7 +48,8 @@ const char *yaml_kind_name(const struct yaml *y);
 bool yaml_err(struct err *e, const struct yaml *y, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 bool yaml_err_key(struct err *e, const struct yaml *y, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Error when it is no map (a null one is an empty map), or has a key that is not among `known` (NULL-terminated); `what` completes "unknown key `x` for ...". */
+/* Error when it is no map (a null one is an empty map), or has a key that is not among `known` (NULL-terminated);
+ * `what` completes "unknown key `x` for ...". */
 bool yaml_only_keys(const struct yaml *map, const char *const *known, const char *what, struct err *e);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * What every test file includes. A test is `TEST(name) { ... }` at the start of a line (the build finds it there and
- * makes a CTest case of it); it runs in a process of its own with cmocka's assertions. `skip_without_data()` ends a test
+ * makes a CTest case of it); it runs in a process of its own with cmocka's assertions. `test_data()` ends a test
  * that needs real data where there is none.
  */
 #ifndef TESTS_TEST_H

@@ -45,8 +45,9 @@ apt_install() {
 }
 
 install_packages() {
-    is_debian || die 3 "this is not Debian; please install what these Debian packages hold: $(package_list | xargs)"
-    local missing log
+    local all missing log
+    all=$(package_list)
+    is_debian || die 3 "this is not Debian; please install what these Debian packages hold: ${all//$'\n'/ }"
     missing=$(missing_packages)
     [ -n "$missing" ] || return 0
     [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||

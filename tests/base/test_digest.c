@@ -62,7 +62,8 @@ TEST(a_known_file_is_not_read_again)
 
 TEST(nonsense_in_the_cache_is_ignored_and_mended)
 {
-    const char *const nonsense[] = {"", "abc", "Z", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015adx"};
+    const char *const nonsense[] = {"", "abc", "Z",
+                                    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015adx"};
     char hex[IO_DIGEST];
     setenv("XDG_CACHE_HOME", test_path("cache"), 1);
     const char *path = old_file("f", "abc");

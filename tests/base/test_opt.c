@@ -193,7 +193,8 @@ TEST(values_as_text)
 /* Results are identified by these texts: two values must never share one. */
 TEST(different_numbers_have_different_texts)
 {
-    static const double numbers[] = {0.1, 1. / 3, 2. / 3, 1e-8, 1e22, 0.30000000000000004, 5e-324, 1.7976931348623157e308};
+    static const double numbers[] = {0.1,    1. / 3, 2. / 3, 1e-8, 1e22, 0.30000000000000004,
+                                     5e-324, 1.7976931348623157e308};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         o.shift = numbers[i];
         assert_true(strtod(value("shift"), NULL) == numbers[i]);

@@ -234,7 +234,8 @@ TEST(keys_are_asked_of_a_map)
     const char *const known[] = {"a", NULL};
     struct yaml *y = parse("x: [1]\ny:\nz: {a: 1}\n");
     ASSERT_OK(y, &e);
-    ASSERT_ERR(yaml_only_keys(yaml_get(y, "x"), known, "train", &e), &e, "f.yaml:1:4: train is a list; it must be a map");
+    ASSERT_ERR(yaml_only_keys(yaml_get(y, "x"), known, "train", &e), &e,
+               "f.yaml:1:4: train is a list; it must be a map");
     ASSERT_OK(yaml_only_keys(yaml_get(y, "y"), known, "train", &e), &e);
     ASSERT_OK(yaml_only_keys(yaml_get(y, "z"), known, "train", &e), &e);
 }
