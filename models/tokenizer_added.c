@@ -185,7 +185,7 @@ static bool open_one(struct tokenizer *t, const struct json_at *j, struct arena 
 {
     bool special = false;
     long long id;
-    TRY(json_at_object(j, 0, e));
+    TRY(json_at_object(j, true, e));
     TRY(json_at_default_bool(j, "special", &special, e));
     TRY(json_at_int(j, "id", INT32_MAX - 1, &id, e));
     struct added_token token = {.normalized = !special};
@@ -202,7 +202,7 @@ bool added_open(struct tokenizer *t, const struct json_at *root, struct arena *a
     struct json_at list = json_at_key(root, "added_tokens");
     if (!json_at_given(&list))
         return added_create(t, 0, a, e) && added_finish(t, a, e);
-    TRY(json_at_array(&list, 0, e));
+    TRY(json_at_array(&list, true, e));
     size_t n = json_array_size(list.value);
     TRY(added_create(t, n, a, e));
     for (size_t i = 0; i < n; i++) {

@@ -94,18 +94,18 @@ bool json_at_int(const struct json_at *p, const char *key, long long max, long l
     return json_at_integer(&m, max, value, e);
 }
 
-bool json_at_array(const struct json_at *p, size_t least, struct err *e)
+bool json_at_array(const struct json_at *p, bool may_be_empty, struct err *e)
 {
     if (!json_is_array(p->value))
         return json_at_err(p, e, "must be an array");
-    return json_array_size(p->value) >= least || json_at_err(p, e, "is empty");
+    return may_be_empty || json_array_size(p->value) > 0 || json_at_err(p, e, "is empty");
 }
 
-bool json_at_object(const struct json_at *p, size_t least, struct err *e)
+bool json_at_object(const struct json_at *p, bool may_be_empty, struct err *e)
 {
     if (!json_is_object(p->value))
         return json_at_err(p, e, "must be an object");
-    return json_object_size(p->value) >= least || json_at_err(p, e, "is empty");
+    return may_be_empty || json_object_size(p->value) > 0 || json_at_err(p, e, "is empty");
 }
 
 bool json_at_type(const struct json_at *p, const char *wanted, struct err *e)
@@ -113,7 +113,7 @@ bool json_at_type(const struct json_at *p, const char *wanted, struct err *e)
     const char *type;
     if (!json_at_given(p))
         return json_at_err(p, e, "is missing; supported: %s", wanted);
-    TRY(json_at_object(p, 0, e));
+    TRY(json_at_object(p, true, e));
     TRY(json_at_string(p, "type", &type, NULL, e));
     if (strcmp(type, wanted) == 0)
         return true;

@@ -42,9 +42,9 @@ bool json_at_int(const struct json_at *p, const char *key, long long max, long l
 /* The value itself as an integer in [0, max]. */
 bool json_at_integer(const struct json_at *p, long long max, long long *value, struct err *e);
 
-/* Checks that the value is an array (an object) with at least `least` elements. */
-bool json_at_array(const struct json_at *p, size_t least, struct err *e);
-bool json_at_object(const struct json_at *p, size_t least, struct err *e);
+/* Checks that the value is an array (an object), and that it is not empty unless `may_be_empty`. */
+bool json_at_array(const struct json_at *p, bool may_be_empty, struct err *e);
+bool json_at_object(const struct json_at *p, bool may_be_empty, struct err *e);
 
 /* Checks that the member `type` is `wanted`; otherwise the error lists what is supported. */
 bool json_at_type(const struct json_at *p, const char *wanted, struct err *e);

@@ -50,7 +50,7 @@ static bool open_none(struct tokenizer *t, struct arena *a, struct err *e)
 static bool bert_token(const struct json_at *post, const char *key, long long *id, struct err *e)
 {
     struct json_at token = json_at_key(post, key);
-    TRY(json_at_array(&token, 2, e));
+    TRY(json_at_array(&token, false, e));
     struct json_at number = json_at_index(&token, 1);
     return json_at_integer(&number, INT32_MAX - 1, id, e);
 }
@@ -73,7 +73,7 @@ static bool special_ids(const struct json_at *post, const struct json_at *piece,
         return json_at_err(&id, e, "is `%.64s`, which `%s` does not define", name, all.path);
     }
     *ids = json_at_key(&one, "ids");
-    return json_at_array(ids, 0, e);
+    return json_at_array(ids, true, e);
 }
 
 static bool open_special(struct layout *l, const struct json_at *post, const struct json_at *piece, int32_t type,
@@ -121,7 +121,7 @@ static bool open_template(struct layout *l, const struct json_at *post, const ch
 {
     struct json_at template = json_at_key(post, key);
     int count[2] = {0}, pair = key[0] == 'p';
-    TRY(json_at_array(&template, 1, e));
+    TRY(json_at_array(&template, false, e));
     TRY(layout_create(l, layout_bound(post, &template), a, e));
     for (size_t i = 0; i < json_array_size(template.value); i++) {
         struct json_at element = json_at_index(&template, i);
@@ -146,7 +146,7 @@ bool layout_open(struct tokenizer *t, const struct json_at *root, struct arena *
     const char *type;
     if (!json_at_given(&post))
         return open_none(t, a, e);
-    TRY(json_at_object(&post, 0, e));
+    TRY(json_at_object(&post, true, e));
     TRY(json_at_string(&post, "type", &type, NULL, e));
     if (strcmp(type, "BertProcessing") == 0)
         return open_bert(t, &post, a, e);

@@ -25,7 +25,7 @@ static bool kind_of_json(struct tokenizer *t, const struct json_at *root, struct
 {
     struct json_at model = json_at_key(root, "model"), type = json_at_key(&model, "type");
     const char *name = json_object_get(model.value, "merges") ? "BPE" : "WordPiece";
-    TRY(json_at_object(&model, 0, e));
+    TRY(json_at_object(&model, true, e));
     if (type.value)
         TRY(json_at_string(&model, "type", &name, NULL, e));
     for (int i = 0; i < KINDS; i++)

@@ -93,7 +93,7 @@ static bool open_documents(struct files *f, struct arena *a, struct err *e)
     TRY(open_document(f, 0, "tokenizer_config.json", &f->config, a, e));
     f->decoder = json_at_key(&f->config, "added_tokens_decoder");
     if (json_at_given(&f->decoder))
-        return json_at_object(&f->decoder, 0, e);
+        return json_at_object(&f->decoder, true, e);
     return open_document(f, 1, "special_tokens_map.json", &f->map, a, e) &&
            open_document(f, 2, "added_tokens.json", &f->added, a, e);
 }
@@ -169,7 +169,7 @@ static bool read_decoder_entry(const struct json_at *object, const char *key, st
     bool special = false;
     if (!text_to_long(key, &n->id) || n->id < 0)
         return json_at_err(&j, e, "must have an id as its key");
-    TRY(json_at_object(&j, 0, e));
+    TRY(json_at_object(&j, true, e));
     TRY(json_at_default_bool(&j, "special", &special, e));
     n->token = (struct added_token){.normalized = !special};
     return added_read(&j, &n->token, e);
@@ -215,7 +215,7 @@ static bool put_additional(struct tokenizer *t, const struct json_at *list, stru
 {
     if (!json_at_given(list))
         return true;
-    TRY(json_at_array(list, 0, e));
+    TRY(json_at_array(list, true, e));
     for (size_t i = 0; i < json_array_size(list->value); i++) {
         struct json_at j = json_at_index(list, i);
         struct added_token token = {0};

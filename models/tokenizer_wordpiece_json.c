@@ -17,7 +17,7 @@ static bool open_normalizer(struct bert_normalizer *n, const struct json_at *roo
 static bool open_vocab(struct vocab *v, const struct json_at *model, struct arena *a, struct err *e)
 {
     struct json_at vocab = json_at_key(model, "vocab");
-    TRY(json_at_object(&vocab, 1, e));
+    TRY(json_at_object(&vocab, false, e));
     json_t *tokens = (json_t *)vocab.value;
     size_t bytes = 0;
     for (void *i = json_object_iter(tokens); i; i = json_object_iter_next(tokens, i))
