@@ -9,17 +9,24 @@
 #include "plots/kinds.h"
 #include "results/stats.h"
 
-enum { STRETCHES = 60 };
+enum { STRETCHES = 60, BANDS = 5 }; /* more bands of noisy losses than that hide each other */
 
 static const int label_keys[] = {TABLE_TASK, TABLE_METHOD, TABLE_VARIANT, -1};
 
-/* Mean of a column over the rows [from, to), NaN when there is none. */
+/* Mean of a column's finite values over the rows [from, to), NaN when there is none: a run that diverged leaves the
+ * picture when it does. */
 static double mean_of(const struct series *s, const char *name, size_t from, size_t to)
 {
     double sum = 0;
-    for (size_t i = from; i < to; i++)
-        sum += series_get(s, name, i);
-    return to > from ? sum / (double)(to - from) : NAN;
+    size_t n = 0;
+    for (size_t i = from; i < to; i++) {
+        double v = series_get(s, name, i);
+        if (isfinite(v)) {
+            sum += v;
+            n++;
+        }
+    }
+    return n ? sum / (double)n : NAN;
 }
 
 /* Does any seed have a number to draw? */
@@ -59,8 +66,7 @@ static bool data_row(struct page *p, const struct run_record *of, bool eval, con
         if (!group_match(label_keys, of, r) || s->rows < to)
             continue;
         x = series_get(s, "step", to - 1);
-        double mean = scale * mean_of(s, column, from, to);
-        v[n++] = isfinite(mean) ? mean : NAN; /* a run that diverged leaves the picture when it does */
+        v[n++] = scale * mean_of(s, column, from, to);
     }
     struct summary s = summarize(v, n);
     return isnan(s.mean) || text_add(&p->dat, e, "%.10g %.6g %.6g %.6g\n", x, s.mean, s.min, s.max);
@@ -95,7 +101,7 @@ static bool draw_panel(struct page *p, const struct run_pick *picks, bool eval, 
     for (size_t i = 0; i < picks->n; i++)
         TRY(data_block(p, picks->run[i], eval, eval ? metric : "loss", eval ? 100 : 1, &block, e));
     for (size_t i = 0; i < picks->n; i++) {
-        if (seeds_of(p->job, picks->run[i]) < 2)
+        if (seeds_of(p->job, picks->run[i]) < 2 || (!eval && picks->n > BANDS))
             continue;
         TRY(text_add(&p->gp, e, "%s'%s.dat' index %d using 1:3:4 with filledcurves ls %d notitle", before, p->name,
                      first + (int)i, page_label_style(p->job, picks->run[i])));
@@ -141,7 +147,8 @@ static bool draw_task(struct plot_job *job, const struct run_record *task, struc
     if (!picks.n)
         return true;
     char *name = page_name(job, "curves", task->task, e);
-    char *heading = arena_printf(job->a, e, "%s, %s (mean and range over seeds)", task_title(task->task), task->model);
+    char *before = arena_printf(job->a, e, "%s, ", task_title(task->task));
+    char *heading = before ? page_heading(job, before, "mean and range", e) : NULL;
     char *ylabel = arena_printf(job->a, e, "%s ×100", metric_title(metric));
     size_t longest = page_longest_label(job, e);
     TRY(name && heading && ylabel && longest && page_open(&p, job, name, heading, 2, longest, e));

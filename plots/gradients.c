@@ -148,7 +148,8 @@ static bool draw_task(struct plot_job *job, const struct run_record *task, struc
     if (!n)
         return true;
     char *name = page_name(job, "gradients", task->task, e);
-    char *heading = arena_printf(job->a, e, "gradients, %s, %s", task_title(task->task), task->model);
+    char *before = arena_printf(job->a, e, "gradients, %s, ", task_title(task->task));
+    char *heading = before ? page_heading(job, before, "pooled", e) : NULL;
     size_t longest = page_longest_label(job, e) + 12;
     TRY(name && heading && page_open(&page, job, name, heading, 2, longest < 23 ? 23 : longest, e));
     return draw_histograms(&page, v, n, e) && draw_shares(&page, v, n, e) && page_close(&page, e);

@@ -131,6 +131,26 @@ char *page_name(struct plot_job *job, const char *kind, const char *task, struct
     return name;
 }
 
+static bool several_seeds(const struct plot_job *job)
+{
+    static const int keys[] = {TABLE_TASK, TABLE_METHOD, TABLE_VARIANT, -1};
+    const struct run_list *l = job->runs;
+    for (size_t i = 0; i < l->n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (group_match(keys, &l->run[i], &l->run[j]))
+                return true;
+    return false;
+}
+
+char *page_heading(const struct plot_job *job, const char *before, const char *what, struct err *e)
+{
+    const char *model = job->runs->run[0].model, *slash = strrchr(model, '/');
+    model = slash && slash[1] ? slash + 1 : model;
+    if (!several_seeds(job))
+        return arena_printf(job->a, e, "%s%s", before, model);
+    return arena_printf(job->a, e, "%s%s (%s over seeds)", before, model, what);
+}
+
 const char *page_quote(struct arena *a, const char *s, struct err *e)
 {
     struct text t = {.arena = a};

@@ -54,6 +54,9 @@ const char *page_quote(struct arena *a, const char *s, struct err *e);
 int page_label_style(const struct plot_job *job, const struct run_record *r);
 int page_method_style(const struct plot_job *job, const struct run_record *r);
 
+/* `model (what over seeds)`; the model alone when no method ran more than once on a task. Paths lose their folders. */
+char *page_heading(const struct plot_job *job, const char *before, const char *what, struct err *e);
+
 /* Legend words. */
 bool page_label(const struct plot_job *job, const struct run_record *r, const char **label, struct err *e);
 size_t page_longest_label(const struct plot_job *job, struct err *e);

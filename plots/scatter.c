@@ -1,7 +1,8 @@
 /*
  * Headline metric against a cost, a panel a task: a point for each method and variant (mean over seeds, error bars of one
- * standard deviation), variants of a method joined by a line. Against trainable parameters on a log axis, where a method
- * that trains none beside the head is a horizontal line; against peak memory with the Pareto front.
+ * standard deviation), variants of a method joined by a line where all differ in cost. Against trainable parameters on a
+ * log axis, where a method that trains none beside the head is a horizontal line; against peak memory with the Pareto
+ * front.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ struct point {
 
 /* What the two pictures differ in. */
 struct scatter {
-    const char *kind, *heading, *xlabel;
+    const char *kind, *xlabel;
     double (*cost)(const struct run_record *r);
     bool log, pareto;
 };
@@ -130,20 +131,6 @@ static bool pareto_block(struct page *p, const struct point *v, size_t n, int *b
     return !n || text_add(&p->dat, e, "%.10g %.6g\n", v[n - 1].x, best);
 }
 
-static bool collapsed_block(struct page *p, const struct scatter *s, const struct point *v, size_t n, int *block,
-                            size_t *count, struct err *e)
-{
-    *count = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!v[i].collapsed || !placed(s, &v[i]))
-            continue;
-        if (!(*count)++)
-            TRY(page_data(p, "points with collapsed runs: cost, mean", block, e));
-        TRY(text_add(&p->dat, e, "%.10g %.6g\n", v[i].x, v[i].y));
-    }
-    return true;
-}
-
 /* ---- drawing ---- */
 
 static bool item(struct page *p, const char **before, int block, const char *how, struct err *e)
@@ -165,6 +152,20 @@ static const char *method_title(const struct plot_job *job, const struct run_rec
     return page_quote(job->a, label, e);
 }
 
+/* A line through variants makes sense when they differ in cost: densities, ranks. */
+static bool distinct_costs(const struct scatter *s, const struct run_record *method, const struct point *v, size_t n)
+{
+    const struct point *last = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (!group_match(method_keys, method, v[i].of) || !placed(s, &v[i]))
+            continue;
+        if (last && last->x == v[i].x)
+            return false;
+        last = &v[i];
+    }
+    return true;
+}
+
 static bool draw_method(struct page *p, const struct scatter *s, const struct run_record *method,
                         const struct point *v, size_t n, const char **before, struct err *e)
 {
@@ -174,7 +175,7 @@ static bool draw_method(struct page *p, const struct scatter *s, const struct ru
     const char *title = method_title(p->job, method, e);
     TRY(title && method_block(p, s, method, v, n, true, &on, &points, e));
     TRY(method_block(p, s, method, v, n, false, &off, &lines, e));
-    if (points > 1)
+    if (points > 1 && distinct_costs(s, method, v, n))
         TRY(item(p, before, on, arena_printf(a, e, "using 1:2 with lines ls %d lw 1 notitle", style), e));
     if (points)
         TRY(item(p, before, on, arena_printf(a, e, "using 1:2:3 with yerrorbars ls %d notitle", style), e));
@@ -182,28 +183,38 @@ static bool draw_method(struct page *p, const struct scatter *s, const struct ru
         TRY(item(p, before, off, arena_printf(a, e, "using (xlow):2:(xhigh - xlow):(0) with vectors nohead ls %d dt 2 "
                                               "notitle", style), e));
     /* every method is in the legend of every panel, drawn in this one or not */
-    TRY(text_add(&p->gp, e, "%skeyentry with points ls %d title %s", *before, style, title));
+    TRY(text_add(&p->gp, e, "%skeyentry with %s ls %d %s title %s", *before, points || !lines ? "points" : "lines", style,
+                 points || !lines ? "" : "dt 2", title));
     *before = ", \\\n     ";
     return true;
 }
 
-static bool draw_extras(struct page *p, const struct scatter *s, const struct point *v, size_t n, const char **before,
-                        struct err *e)
+/* Drawn first, to lie under the points. */
+static bool draw_front(struct page *p, const struct point *v, size_t n, const char **before, struct err *e)
 {
     int block;
-    size_t collapsed;
-    if (s->pareto) {
-        TRY(pareto_block(p, v, n, &block, e));
-        TRY(item(p, before, block, "using 1:2 with steps lc rgb '#808080' lw 1.5 dt 2 title 'Pareto front'", e));
-    }
-    TRY(collapsed_block(p, s, v, n, &block, &collapsed, e));
-    if (collapsed)
-        TRY(item(p, before, block, "using 1:2 with points pt 2 ps 2 lc rgb '#000000' notitle", e));
-    return !collapsed || text_add(&p->gp, e, "%skeyentry with points pt 2 ps 2 lc rgb '#000000' title 'has collapsed runs'",
-                                  *before);
+    TRY(n == 0 || pareto_block(p, v, n, &block, e));
+    return n == 0 || item(p, before, block, "using 1:2 with steps lc rgb '#808080' lw 1.5 dt 2 title 'Pareto front'", e);
 }
 
-/* The range is set by hand: a factor of two around the points on a log axis, 8 % else; 1 to 10 when there are none. */
+/* A cross through every point that has collapsed runs; without a place on the axis, at the line's right end. */
+static bool draw_collapsed(struct page *p, const struct point *v, size_t n, const char **before, struct err *e)
+{
+    int block;
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!v[i].collapsed)
+            continue;
+        if (!count++)
+            TRY(page_data(p, "points with collapsed runs: cost, mean", &block, e));
+        TRY(text_add(&p->dat, e, "%.10g %.6g\n", v[i].x, v[i].y));
+    }
+    if (!count)
+        return true;
+    return item(p, before, block, "using ($1 > 0 ? $1 : xhigh / 1.3):2 with points pt 2 ps 2 lc rgb '#000000' notitle", e);
+}
+
+/* The range is set by hand: whole decades around the points on a log axis, 8 % of room else. */
 static bool set_range(struct page *p, const struct scatter *s, const struct point *v, size_t n, struct err *e)
 {
     double low = INFINITY, high = -INFINITY;
@@ -216,9 +227,18 @@ static bool set_range(struct page *p, const struct scatter *s, const struct poin
     if (low > high)
         low = s->log ? 1e3 : 1, high = s->log ? 1e6 : 10;
     double room = high > low ? .08 * (high - low) : .1 * high;
-    low = s->log ? low / 2 : low - room;
-    high = s->log ? high * 2 : high + room;
+    low = s->log ? pow(10, floor(log10(low / 1.3))) : low - room;
+    high = s->log ? pow(10, ceil(log10(high * 1.3))) : high + room;
     return text_add(&p->gp, e, "xlow = %.10g; xhigh = %.10g\nset xrange [xlow:xhigh]\n", low, high);
+}
+
+/* The legend stands in one panel and speaks for all. */
+static bool any_collapsed(const struct run_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->run[i].status == RUN_COLLAPSED)
+            return true;
+    return false;
 }
 
 static bool draw_panel(struct page *p, const struct scatter *s, const struct run_record *task, struct err *e)
@@ -234,9 +254,13 @@ static bool draw_panel(struct page *p, const struct scatter *s, const struct run
             metric = p->job->runs->run[i].metric[0];
     char *ylabel = arena_printf(p->job->a, e, "%s ×100", metric_title(metric));
     TRY(ylabel && page_panel(p, task_title(task->task), s->xlabel, ylabel, e) && set_range(p, s, v, n, e));
+    TRY(!s->pareto || draw_front(p, v, n, &before, e));
     for (size_t i = 0; i < p->job->methods.n; i++)
         TRY(draw_method(p, s, p->job->methods.run[i], v, n, &before, e));
-    return draw_extras(p, s, v, n, &before, e) && text_add(&p->gp, e, "\n");
+    TRY(draw_collapsed(p, v, n, &before, e));
+    if (any_collapsed(p->job->runs))
+        TRY(text_add(&p->gp, e, "%skeyentry with points pt 2 ps 2 lc rgb '#000000' title 'has collapsed runs'", before));
+    return text_add(&p->gp, e, "\n");
 }
 
 /* Tasks that have a point to show. */
@@ -264,8 +288,7 @@ static bool draw(struct plot_job *job, const struct scatter *s, struct err *e)
         return true;
     size_t longest = page_longest_label(job, e);
     char *name = page_name(job, s->kind, "", e);
-    char *heading = arena_printf(job->a, e, "%s, %s (mean ± standard deviation over seeds)", s->heading,
-                                 tasks.run[0]->model);
+    char *heading = page_heading(job, "", "mean ± standard deviation", e);
     TRY(name && heading && page_open(&p, job, name, heading, (int)tasks.n, longest < 18 ? 18 : longest, e));
     TRY(text_add(&p.gp, e, "set offsets graph 0, graph 0, graph 0.06, graph 0.06\n"));
     if (s->log)
@@ -277,13 +300,12 @@ static bool draw(struct plot_job *job, const struct scatter *s, struct err *e)
 
 bool plot_params(struct plot_job *job, struct err *e)
 {
-    static const struct scatter s = {"params", "quality and trainable parameters",
-                                     "trainable parameters without the head", cost_params, true, false};
+    static const struct scatter s = {"params", "trainable parameters without the head", cost_params, true, false};
     return draw(job, &s, e);
 }
 
 bool plot_memory(struct plot_job *job, struct err *e)
 {
-    static const struct scatter s = {"memory", "quality and memory", "peak live memory, MiB", cost_memory, false, true};
+    static const struct scatter s = {"memory", "peak live memory, MiB", cost_memory, false, true};
     return draw(job, &s, e);
 }

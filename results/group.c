@@ -26,7 +26,7 @@ enum { TASKS = sizeof tasks / sizeof *tasks };
 
 static const char *const metrics[][2] = {
     {"accuracy", "accuracy"},       {"accuracy_mm", "accuracy (mm)"}, {"f1", "F1"},
-    {"pearson", "Pearson corr."},   {"spearmanr", "Spearman corr."},  {"matthews_correlation", "Matthews corr."},
+    {"pearson", "Pearson correlation"},   {"spearmanr", "Spearman correlation"},  {"matthews_correlation", "Matthews correlation"},
 };
 
 static size_t task_rank(const char *task)

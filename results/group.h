@@ -14,7 +14,7 @@
 /* `SST-2` for sst2, `syn-entail` for synth_entailment; a name that is not known is its own title. */
 const char *task_title(const char *task);
 
-/* `Matthews corr.` for matthews_correlation. */
+/* `Matthews correlation` for matthews_correlation. */
 const char *metric_title(const char *metric);
 
 /* `sift density=0.008`; the method alone when its variant is `default`. */

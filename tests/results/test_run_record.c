@@ -242,7 +242,7 @@ TEST(foreign_files_are_refused)
     path = test_path("none.h5");
     snprintf(expected, sizeof expected, "%s: cannot be read: No such file or directory", path);
     ASSERT_ERR(run_record_read(&r, arena, path, 0, &e), &e, expected);
-    snprintf(expected, sizeof expected, "%s: cannot be read: Is a directory", test_dir());
+    snprintf(expected, sizeof expected, "%s: cannot be read: it is a folder", test_dir());
     ASSERT_ERR(run_record_read(&r, arena, test_dir(), 0, &e), &e, expected);
     arena_destroy(arena);
 }
