@@ -112,6 +112,10 @@ TEST(pieces_end_at_sequence_ends)
     }
     assert_int_equal(piece, 4);
     assert_int_equal(list, 7);
+    at = 0;
+    ASSERT_OK(packer_init(&p, &d, 12, 7, test_arena(), &e), &e);
+    assert_true(packer_next(&p, &d, rows, 7, 12, &at, &b));
+    assert_int_equal(b.n_tok, 12); /* filled to the last token: 7 + 5 */
     assert_int_equal(packer_tokens(&d, rows, 7), 33);
     assert_int_equal(packer_tokens(&d, rows, 2), 12);
 }

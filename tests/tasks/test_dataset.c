@@ -73,6 +73,19 @@ TEST(packed_as_encoded)
     }
 }
 
+/* More tokens than are collected at once. */
+TEST(large_sets)
+{
+    struct tokenizer *t = tokenizer();
+    struct examples x = examples("synth_paraphrase", 2000);
+    struct dataset d;
+    struct arena *scratch = arena_create(NULL);
+    ASSERT_OK(dataset_build(&d, &x, t, 256, test_arena(), scratch, &e), &e);
+    assert_true(d.start[d.n] > 150000);
+    compare_rows(&d, &x, t, 256);
+    arena_destroy(scratch);
+}
+
 TEST(cut_to_max_length)
 {
     struct tokenizer *t = tokenizer();
