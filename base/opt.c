@@ -81,6 +81,10 @@ const struct opt *opt_find(const struct opt *table, const char *name)
 /* The shortest text that reads back as the same number: 0.008, 1e-08, 3. Two values never look alike. */
 static void number_text(double v, char *buf, size_t size)
 {
+    if (isnan(v)) {
+        snprintf(buf, size, "none");
+        return;
+    }
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(buf, size, "%.*g", digits, v);
         if (strtod(buf, NULL) == v)
@@ -133,6 +137,10 @@ static bool set_number(const struct opt *row, void *p, const struct yaml *y, str
         return true;
     }
     double v;
+    if (isnan(row->dflt) && yaml_is_null(y)) {
+        *(double *)p = NAN;
+        return true;
+    }
     if (y->quoted || !text_to_double(y->value, &v))
         return yaml_err(e, y, "%s is `%s`; it must be a number", row->name, y->value);
     TRY(check_range(row, y, v, e));

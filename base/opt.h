@@ -31,7 +31,8 @@ struct opt {
     const char *name;
     enum opt_type type;
     size_t offset;        /* in the struct that is bound                                  */
-    double dflt;          /* default of BOOL, INT, REAL, and index of ENUM                */
+    double dflt;          /* default of BOOL, INT, REAL, and index of ENUM; a REAL of default NAN may be null:
+                           * not given, shown as `none`                                   */
     double min, max;      /* allowed range of INT and REAL                                */
     const char *words;    /* ENUM: "a|b|c"; STRING, STRINGS: the default ("a,b"), or NULL */
     const char *help;     /* one line                                                     */
