@@ -203,17 +203,46 @@ static void k_tanh_backward(size_t n, const real *y, const real *dy, real *dx)
         dx[i] = dy[i] * (1 - y[i] * y[i]);
 }
 
+/* Philox4x32-10 (Salmon et al., SC'11) on BLOCKS counters at a time, so that it vectorises: word[w][j] is word w of block
+ * first + j. The same bits as rng_block, which a test compares. */
+enum { BLOCKS = 16 };
+
+static void philox_blocks(const struct dropout *d, uint32_t row, uint32_t first, uint32_t word[4][BLOCKS])
+{
+    uint32_t k0 = d->key.k[0], k1 = d->key.k[1];
+    for (uint32_t j = 0; j < BLOCKS; j++) {
+        word[0][j] = first + j;
+        word[1][j] = row;
+        word[2][j] = d->site;
+        word[3][j] = d->step;
+    }
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
+        for (int j = 0; j < BLOCKS; j++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * word[0][j], p1 = (uint64_t)0xCD9E8D57u * word[2][j];
+            uint32_t w1 = word[1][j], w3 = word[3][j];
+            word[0][j] = (uint32_t)(p1 >> 32) ^ w1 ^ k0;
+            word[1][j] = (uint32_t)p1;
+            word[2][j] = (uint32_t)(p0 >> 32) ^ w3 ^ k1;
+            word[3][j] = (uint32_t)p0;
+        }
+}
+
 /* Elements [from, to) of a sequence; x points at the first of them. */
 static void dropout_run(const struct dropout *d, uint32_t row, size_t from, size_t to, real *x)
 {
+    enum { MASK = 4 * BLOCKS };
     const uint32_t limit = (uint32_t)(d->p * 0x1p32);
     const real scale = (real)(1 / (1 - d->p));
     for (size_t i = from; i < to;) {
-        const uint32_t counter[4] = {(uint32_t)(i / 4), row, d->site, d->step};
-        uint32_t word[4];
-        rng_block(d->key, counter, word);
-        for (size_t j = i % 4; j < 4 && i < to; j++, i++, x++)
-            *x = word[j] >= limit ? *x * scale : 0;
+        uint32_t word[4][BLOCKS];
+        real factor[MASK];
+        size_t begin = i / MASK * MASK, end = begin + MASK < to ? begin + MASK : to;
+        philox_blocks(d, row, (uint32_t)(begin / 4), word);
+        for (int j = 0; j < BLOCKS; j++)
+            for (int w = 0; w < 4; w++)
+                factor[4 * j + w] = word[w][j] >= limit ? scale : 0;
+        for (; i < end; i++)
+            x[i - from] *= factor[i - begin];
     }
 }
 
