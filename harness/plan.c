@@ -1,0 +1,122 @@
+/*
+ * What a run will need, from config.json and the task file alone: the model is built without memory, head and method make
+ * their requests, and the functions that will take memory are asked how much. Sequences are counted as max_seq_length
+ * long, so that a plan is what can be needed at most; the time of `select` (reported apart) is left out.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "harness/run.h"
+#include "harness/shape.h"
+#include "tasks/batching.h"
+
+static long long least(long long a, long long b) { return a < b ? a : b; }
+
+/* Rows of a set under --limit; 0 where the task file states none. */
+static long long limited(const struct run_spec *r, long long rows) { return r->limit > 0 ? least(rows, r->limit) : rows; }
+
+/* Rows of the training set before and after the hold-out. Its rounding in each class is not known here. */
+static long long training_rows(const struct run_spec *r, long long *held)
+{
+    const struct train_options *t = &r->train;
+    long long rows = task_train_rows(r->task);
+    if (r->task->synth && t->synth_rows > 0)
+        rows = t->synth_rows;
+    rows = limited(r, rows);
+    if (t->per_class > 0)
+        rows = least(rows, t->per_class * r->task->n_labels);
+    else if (t->train_samples > 0)
+        rows = least(rows, t->train_samples);
+    *held = t->select_on == SELECT_TRAIN_HOLDOUT ? (long long)(t->train_holdout * (double)rows + .5) : 0;
+    return rows - *held;
+}
+
+/* -1: the task file states no rows. */
+static long long steps(const struct run_spec *r, long long rows)
+{
+    const struct train_options *t = &r->train;
+    if (t->max_steps >= 0)
+        return t->max_steps;
+    return rows > 0 ? order_steps((size_t)rows, (size_t)t->batch_size, t->num_train_epochs) : -1;
+}
+
+static size_t set_bytes(const struct run_spec *r, long long rows)
+{
+    return rows > 0 ? dataset_bytes((size_t)rows, (size_t)rows * (size_t)r->train.max_seq_length) : 0;
+}
+
+/* Tokenized sets, the order of the training rows, the buffers of pieces. */
+static size_t data_bytes(const struct run_spec *r, long long rows, long long held, const struct workspace_shape *shape)
+{
+    size_t bytes = set_bytes(r, rows) + set_bytes(r, held);
+    for (size_t i = 0; i < r->task->n_dev; i++)
+        bytes += set_bytes(r, limited(r, r->task->dev[i].rows));
+    if (r->train.select_on == SELECT_DEV_HALF)
+        bytes += set_bytes(r, (limited(r, r->task->dev[0].rows) + 1) / 2);
+    bytes += mem_round((size_t)rows * sizeof(int32_t));
+    return bytes + packer_bytes(shape->max_seqs, shape->max_tokens);
+}
+
+/* Weights as the checkpoint brings them: a directory's are used where they are mapped, the zoo's are initialised. */
+static void weight_bytes(const struct run_spec *r, const struct model *m, size_t bytes[MEM_TAGS])
+{
+    enum mem_tag tag = r->model.zoo ? MEM_WEIGHTS : MEM_MAPPED;
+    for (size_t i = 0; i < m->params.n; i++)
+        if (!m->params.item[i]->added)
+            bytes[tag] += tag == MEM_MAPPED ? param_size(m->params.item[i]) * sizeof(real)
+                                            : mem_round(param_size(m->params.item[i]) * sizeof(real));
+}
+
+static void count_bytes(const struct run_spec *r, const struct model *m, const struct workspace_shape *shape,
+                        size_t bytes[MEM_TAGS])
+{
+    const struct optim_options optim = run_optim_options(r);
+    weight_bytes(r, m, bytes);
+    for (size_t i = 0; i < m->params.n; i++)
+        param_bytes(m->params.item[i], bytes);
+    optim_bytes(&optim, &m->params, bytes);
+    workspace_bytes(m, shape, bytes);
+}
+
+static void count_scalars(const struct model *m, struct run_plan *plan)
+{
+    plan->trainable = param_trainable(&m->params, false);
+    plan->trainable_with_head = param_trainable(&m->params, true);
+    for (size_t i = 0; i < m->params.n; i++)
+        plan->total += param_size(m->params.item[i]);
+}
+
+static bool plan_in(const struct run_spec *r, struct run_plan *plan, struct arena *a, struct err *e)
+{
+    struct model_config c;
+    struct model m;
+    struct method_env env = {.model = &m, .arena = a, .seed = r->seed, .at = r->method_at};
+    void *self = arena_alloc(a, MEM_DATA, r->method->state_size, e);
+    TRY(self && run_model_config(r, &c, a, e) && model_build(&m, &c, a, e) && run_request_head(r, &m, e));
+    if (r->method->state_size)
+        memcpy(self, r->method_options, r->method->state_size);
+    TRY(r->method->plan(self, &env, e));
+    for (size_t i = 0; i < m.params.n; i++) /* what taps see is `select`'s: over when training begins */
+        m.params.item[i]->tapped = false;
+
+    long long held, rows = training_rows(r, &held);
+    size_t n = rows > 0 ? (size_t)rows : (size_t)r->train.batch_size;
+    struct workspace_shape shape = run_workspace_shape(r, PASS_TRAIN, n, (int)r->train.max_seq_length, 2);
+    *plan = (struct run_plan){.steps = steps(r, rows)};
+    count_scalars(&m, plan);
+    count_bytes(r, &m, &shape, plan->bytes);
+    if (r->method->bytes)
+        r->method->bytes(self, &env, plan->bytes);
+    plan->bytes[MEM_DATA] += data_bytes(r, rows, held, &shape);
+    for (int t = 0; t < MEM_TAGS; t++)
+        plan->bytes_total += plan->bytes[t];
+    return true;
+}
+
+bool run_plan(const struct run_spec *r, struct run_plan *plan, struct arena *a, struct err *e)
+{
+    struct arena_mark mark = arena_mark(a);
+    bool ok = plan_in(r, plan, a, e);
+    arena_release(a, mark);
+    return ok;
+}
