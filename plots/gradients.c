@@ -1,7 +1,8 @@
 /*
- * Gradient sparsity, a picture a task. Left: histogram of log10|g|, pooled over parameters, measured steps and seeds, in
- * per cent of all entries (exact zeros are counted in the legend). Right: share of the norm held by the largest q of each
- * tensor's entries, and (dashed) by the entries that are trained, sqrt(sum norm^2 share^2 / sum norm^2) over the same.
+ * Gradient sparsity, a picture a task. Left: histogram of log10|g|, pooled over parameters, measured steps and seeds,
+ * in per cent of all entries (exact zeros are counted in the legend). Right: share of the norm held by the largest q of
+ * each tensor's entries, and (dashed) by the entries that are trained, sqrt(sum norm^2 share^2 / sum norm^2) over the
+ * same.
  */
 #include <math.h>
 #include <string.h>
@@ -60,8 +61,10 @@ static bool histogram_block(struct page *page, const struct pooled *p, struct er
                                  "above %.4g %%", label, 100 * p->zero / p->entries, 100 * p->below / p->entries,
                                  100 * p->above / p->entries);
     TRY(comment && page_data(page, comment, &block, e));
-    for (int i = 0; i < GRADIENT_BINS; i += 2)
-        TRY(text_add(&page->dat, e, "%.6g %.6g\n", gradient_edge(i + 1), 100 * (p->bin[i] + p->bin[i + 1]) / p->entries));
+    for (int i = 0; i < GRADIENT_BINS; i += 2) {
+        double share = (p->bin[i] + p->bin[i + 1]) / p->entries;
+        TRY(text_add(&page->dat, e, "%.6g %.6g\n", gradient_edge(i + 1), 100 * share));
+    }
     return true;
 }
 
@@ -102,16 +105,16 @@ static bool draw_histograms(struct page *page, const struct pooled *v, size_t n,
     for (size_t i = 0; i < n; i++)
         TRY(histogram_block(page, &v[i], e));
     for (size_t i = 0; i < n; i++)
-        TRY(text_add(&page->gp, e, "%s'%s.dat' index %d using 1:2 with lines ls %d notitle", i ? ", \\\n     " : "plot ",
-                     page->name, first + (int)i, page_label_style(page->job, v[i].of)));
+        TRY(text_add(&page->gp, e, "%s'%s.dat' index %d using 1:2 with lines ls %d notitle",
+                     i ? ", \\\n     " : "plot ", page->name, first + (int)i, page_label_style(page->job, v[i].of)));
     return text_add(&page->gp, e, "\n");
 }
 
 static bool draw_shares(struct page *page, const struct pooled *v, size_t n, struct err *e)
 {
     int first = page->block;
-    TRY(page_panel(page, "norm held by the largest entries", "largest entries of each tensor, %", "share of the norm, %",
-                   e));
+    TRY(page_panel(page, "norm held by the largest entries", "largest entries of each tensor, %",
+                   "share of the norm, %", e));
     TRY(text_add(&page->gp, e, "set logscale x\nset xrange [0.07:14]\nset yrange [0:105]\n"
                                "set xtics (0.1, 0.5, 1, 5, 10)\n"));
     for (size_t i = 0; i < n; i++)

@@ -77,7 +77,8 @@ bool page_panel(struct page *p, const char *title, const char *xlabel, const cha
     if (p->panel == 1)
         TRY(text_add(g, e, "unset label 1\n"));
     p->panel++;
-    TRY(text_add(g, e, "\nset lmargin at screen %.4f\nset rmargin at screen %.4f\n", left / w, (left + PANEL_WIDTH) / w));
+    TRY(text_add(g, e, "\nset lmargin at screen %.4f\nset rmargin at screen %.4f\n", left / w,
+                 (left + PANEL_WIDTH) / w));
     TRY(text_add(g, e, "set tmargin at screen %.4f\nset bmargin at screen %.4f\n", 1 - top / h,
                  1 - (top + PANEL_HEIGHT) / h));
     TRY(text_add(g, e, "set title %s offset 0,-0.4\nset xlabel %s\nset ylabel %s\n", quoted[0], quoted[1], quoted[2]));
@@ -123,7 +124,8 @@ bool page_close(struct page *p, struct err *e)
 
 char *page_name(struct plot_job *job, const char *kind, const char *task, struct err *e)
 {
-    char *name = arena_printf(job->a, e, "%s%s%s%s%s", kind, *job->model ? "-" : "", job->model, *task ? "-" : "", task);
+    char *name = arena_printf(job->a, e, "%s%s%s%s%s", kind, *job->model ? "-" : "", job->model, *task ? "-" : "",
+                              task);
     TRY(name);
     for (char *s = name; *s; s++)
         if (!isalnum((unsigned char)*s) && !strchr("._+-", *s))

@@ -1,8 +1,8 @@
 /*
- * Headline metric against a cost, a panel a task: a point for each method and variant (mean over seeds, error bars of one
- * standard deviation), variants of a method joined by a line where all differ in cost. Against trainable parameters on a
- * log axis, where a method that trains none beside the head is a horizontal line; against peak memory with the Pareto
- * front.
+ * Headline metric against a cost, a panel a task: a point for each method and variant (mean over seeds, error bars of
+ * one standard deviation), variants of a method joined by a line where all differ in cost. Against trainable parameters
+ * on a log axis, where a method that trains none beside the head is a horizontal line; against peak memory with the
+ * Pareto front.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +10,8 @@
 
 #include "plots/kinds.h"
 #include "results/stats.h"
+
+#define CROSS "pt 2 ps 2 lc rgb '#000000'"
 
 struct point {
     const struct run_record *of; /* its method and variant */
@@ -183,8 +185,8 @@ static bool draw_method(struct page *p, const struct scatter *s, const struct ru
         TRY(item(p, before, off, arena_printf(a, e, "using (xlow):2:(xhigh - xlow):(0) with vectors nohead ls %d dt 2 "
                                               "notitle", style), e));
     /* every method is in the legend of every panel, drawn in this one or not */
-    TRY(text_add(&p->gp, e, "%skeyentry with %s ls %d %s title %s", *before, points || !lines ? "points" : "lines", style,
-                 points || !lines ? "" : "dt 2", title));
+    TRY(text_add(&p->gp, e, "%skeyentry with %s ls %d %s title %s", *before, points || !lines ? "points" : "lines",
+                 style, points || !lines ? "" : "dt 2", title));
     *before = ", \\\n     ";
     return true;
 }
@@ -193,8 +195,10 @@ static bool draw_method(struct page *p, const struct scatter *s, const struct ru
 static bool draw_front(struct page *p, const struct point *v, size_t n, const char **before, struct err *e)
 {
     int block;
-    TRY(n == 0 || pareto_block(p, v, n, &block, e));
-    return n == 0 || item(p, before, block, "using 1:2 with steps lc rgb '#808080' lw 1.5 dt 2 title 'Pareto front'", e);
+    if (n == 0)
+        return true;
+    TRY(pareto_block(p, v, n, &block, e));
+    return item(p, before, block, "using 1:2 with steps lc rgb '#808080' lw 1.5 dt 2 title 'Pareto front'", e);
 }
 
 /* A cross through every point that has collapsed runs; without a place on the axis, at the line's right end. */
@@ -211,7 +215,7 @@ static bool draw_collapsed(struct page *p, const struct point *v, size_t n, cons
     }
     if (!count)
         return true;
-    return item(p, before, block, "using ($1 > 0 ? $1 : xhigh / 1.3):2 with points pt 2 ps 2 lc rgb '#000000' notitle", e);
+    return item(p, before, block, "using ($1 > 0 ? $1 : xhigh / 1.3):2 with points " CROSS " notitle", e);
 }
 
 /* The range is set by hand: whole decades around the points on a log axis, 8 % of room else. */
@@ -259,7 +263,7 @@ static bool draw_panel(struct page *p, const struct scatter *s, const struct run
         TRY(draw_method(p, s, p->job->methods.run[i], v, n, &before, e));
     TRY(draw_collapsed(p, v, n, &before, e));
     if (any_collapsed(p->job->runs))
-        TRY(text_add(&p->gp, e, "%skeyentry with points pt 2 ps 2 lc rgb '#000000' title 'has collapsed runs'", before));
+        TRY(text_add(&p->gp, e, "%skeyentry with points " CROSS " title 'has collapsed runs'", before));
     return text_add(&p->gp, e, "\n");
 }
 

@@ -1,7 +1,7 @@
 /*
  * Gradient measurements: see gradient_log.h. The share of the norm held by the largest entries needs the k largest |g|,
- * found by quickselect on the bit patterns (for floats without sign the order of the bits is the order of the values, NaN
- * above infinity), so one pass of O(n) on average serves each of the five shares.
+ * found by quickselect on the bit patterns (for floats without sign the order of the bits is the order of the values,
+ * NaN above infinity), so one pass of O(n) on average serves each of the five shares.
  */
 #include "results/gradient_log.h"
 
@@ -39,7 +39,8 @@ static bool reserve(struct gradient_log *l, size_t steps, struct err *e)
     if (steps <= l->step_cap)
         return true;
     int64_t *step = ARENA_NEW(l->arena, MEM_DATA, int64_t, steps, e);
-    struct gradient_cell *cell = step ? ARENA_NEW(l->arena, MEM_DATA, struct gradient_cell, steps * l->params, e) : NULL;
+    TRY(step);
+    struct gradient_cell *cell = ARENA_NEW(l->arena, MEM_DATA, struct gradient_cell, steps * l->params, e);
     TRY(cell);
     if (l->steps) {
         memcpy(step, l->step, l->steps * sizeof *step);

@@ -20,7 +20,7 @@ enum { GRADIENT_BINS = 200, GRADIENT_TOPS = 5 };
 /* The shares of the entries whose part of the norm is recorded: .001 .005 .01 .05 .1 */
 extern const double gradient_top[GRADIENT_TOPS];
 
-/* Bin of a value: 0..GRADIENT_BINS-1, -1 below the range (not zero), GRADIENT_BINS at or above it. |g| must not be 0. */
+/* Bin of |g| > 0: 0..GRADIENT_BINS-1, -1 below the range, GRADIENT_BINS at its end, above it and for NaN. */
 int gradient_bin(double magnitude);
 
 /* Lower edge of bin i as log10|g|; i = GRADIENT_BINS gives the end of the range. */

@@ -25,8 +25,12 @@ static const char *const tasks[][2] = {
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
 static const char *const metrics[][2] = {
-    {"accuracy", "accuracy"},       {"accuracy_mm", "accuracy (mm)"}, {"f1", "F1"},
-    {"pearson", "Pearson correlation"},   {"spearmanr", "Spearman correlation"},  {"matthews_correlation", "Matthews correlation"},
+    {"accuracy", "accuracy"},
+    {"accuracy_mm", "accuracy (mm)"},
+    {"f1", "F1"},
+    {"matthews_correlation", "Matthews correlation"},
+    {"pearson", "Pearson correlation"},
+    {"spearmanr", "Spearman correlation"},
 };
 
 static size_t task_rank(const char *task)

@@ -1,6 +1,6 @@
 /*
- * How runs are named, ordered and gathered in tables and plots: titles of tasks and metrics, the order of the columns of
- * published GLUE tables, and the distinct values of a key over a list of runs.
+ * How runs are named, ordered and gathered in tables and plots: titles of tasks and metrics, the order of the columns
+ * of published GLUE tables, and the distinct values of a key over a list of runs.
  */
 #ifndef RESULTS_GROUP_H
 #define RESULTS_GROUP_H

@@ -190,7 +190,8 @@ bool load_attr_strings(struct load *l, const char *path, const char *name, const
     if (id < 0)
         return wrong(l, name, "is missing", e);
     shape_of(id, true, &kind, &count, &rank);
-    bool ok = (kind == LOAD_STRING && count > 0 && (size_t)count < l->limit) || wrong(l, name, "is not a list of strings", e);
+    bool ok = (kind == LOAD_STRING && count > 0 && (size_t)count < l->limit) ||
+              wrong(l, name, "is not a list of strings", e);
     ok = ok && (*value = ARENA_NEW(l->arena, MEM_DATA, const char *, (size_t)count, e));
     ok = ok && take_strings(l, id, true, (size_t)count, *value, e);
     *n = ok ? (size_t)count : 0;

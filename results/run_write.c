@@ -281,7 +281,8 @@ static void write_scalars(struct store *s, const struct run_record *r)
     store_int(s, "/trainable", r->trainable, "parameter", "trained scalars without the head; -1: not known");
     store_int(s, "/trainable_with_head", r->trainable_with_head, "parameter",
               "trained scalars, head included; -1: not known");
-    store_int(s, "/total", r->total, "parameter", "all scalars of the model as trained, added ones included; -1: not known");
+    store_int(s, "/total", r->total, "parameter",
+              "all scalars of the model as trained, added ones included; -1: not known");
     store_int(s, "/export_bytes", r->export_bytes, "byte", "size of what one would ship; -1: not known");
     store_real(s, "/flops", r->flops, "flop", "floating-point operations of one mean optimizer step; NaN: not known");
 }

@@ -1,6 +1,6 @@
 /*
- * Writer of one HDF5 file: see store.h. Every function opens what it needs and closes it; the first failure is latched in
- * the store and everything after it does nothing.
+ * Writer of one HDF5 file: see store.h. Every function opens what it needs and closes it; the first failure is latched
+ * in the store and everything after it does nothing.
  */
 #include "results/store.h"
 

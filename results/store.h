@@ -32,7 +32,8 @@ void *store_scratch(struct store *s, size_t n, size_t size);
 /* Groups and datasets are named by absolute path; parents are made as needed. The description may be NULL. */
 void store_group(struct store *s, const char *path, const char *description);
 
-/* Attributes of the group or dataset at `path` ("/" is the file). Strings are in the file's heap, so any length does. */
+/* Attributes of the group or dataset at `path` ("/" is the file). Strings may be of any length: HDF5 keeps those of
+ * variable length outside of the header, whose limit is 64 KB. */
 void store_attr_string(struct store *s, const char *path, const char *name, const char *value);
 void store_attr_strings(struct store *s, const char *path, const char *name, const char *const *v, size_t n);
 void store_attr_int(struct store *s, const char *path, const char *name, long long value);

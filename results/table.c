@@ -1,4 +1,4 @@
-/* The comparison table: words of its options, and csv, which has every metric and its own fixed columns. See table.h. */
+/* The comparison table: words of its options, and csv with every metric in fixed columns. See table.h. */
 #include "results/table.h"
 
 #include <math.h>

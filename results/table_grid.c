@@ -127,7 +127,8 @@ static bool note_cell(struct making *m, const char *row, const char *column, con
 static bool is_cell(const struct making *m, const struct run_record *block, const struct run_record *row,
                     const struct run_record *column, const struct run_record *r)
 {
-    return group_match(m->block, block, r) && group_match(m->rows, row, r) && (!column || group_match(m->columns, column, r));
+    return group_match(m->block, block, r) && group_match(m->rows, row, r) &&
+           (!column || group_match(m->columns, column, r));
 }
 
 /* Headline metrics belong to tasks; a run that failed before it had one takes no part. */
@@ -343,7 +344,8 @@ static bool caption_metrics(struct making *m, struct text *t, struct err *e)
     for (size_t i = 0; i < tasks.n; i++)
         for (size_t r = 0; r < m->l->n; r++)
             if (m->l->run[r].metrics && group_same(TABLE_TASK, tasks.run[i], &m->l->run[r])) {
-                TRY(text_add(t, e, "%s%s %s", before, task_title(tasks.run[i]->task), metric_title(m->l->run[r].metric[0])));
+                TRY(text_add(t, e, "%s%s %s", before, task_title(tasks.run[i]->task),
+                             metric_title(m->l->run[r].metric[0])));
                 before = ", ";
                 break;
             }
@@ -376,7 +378,7 @@ static bool make_caption(struct making *m, struct err *e)
     struct text *t = &g->caption;
     bool seeds = in(m->rows, TABLE_SEED) || in(m->columns, TABLE_SEED);
     t->arena = m->a;
-    TRY(text_add(t, e, "Headline metric ×100, %s evaluation of each run", m->o->select == TABLE_BEST ? "best" : "last"));
+    TRY(text_add(t, e, "Headline metric ×100, %s evaluation of each run", table_select_words[m->o->select]));
     TRY(m->o->select == TABLE_LAST || caption_selection(m, t, e));
     if (seeds)
         TRY(text_add(t, e, "."));

@@ -1,4 +1,4 @@
-/* The table before it is text: blocks of rows of cells, made by table_grid.c, rendered by table_md.c and table_latex.c. */
+/* The table before it is text: blocks of rows of cells, made by table_grid.c, rendered by table_md.c, table_latex.c. */
 #ifndef RESULTS_TABLE_GRID_H
 #define RESULTS_TABLE_GRID_H
 

@@ -161,7 +161,8 @@ TEST(folder_with_quotes_and_spaces)
 TEST(unknown_kind)
 {
     arena = arena_create(NULL);
-    ASSERT_ERR(draw((const char *const[]){"curve", NULL}, PLOT_PNG), &e, "unknown plot `curve`; did you mean `curves`?");
+    static const char *const kinds[] = {"curve", NULL};
+    ASSERT_ERR(draw(kinds, PLOT_PNG), &e, "unknown plot `curve`; did you mean `curves`?");
     arena_destroy(arena);
 }
 

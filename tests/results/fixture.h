@@ -48,7 +48,8 @@ static inline void fixture_eval(struct run_record *r, const struct fixture *f, s
         series_set(&r->eval, "loss", 1 - f->score * t, &e);
         series_set(&r->eval, "seconds", .5, &e);
         for (size_t m = 0; m < r->metrics; m++)
-            series_set(&r->eval, r->metric[m], i == 6 ? f->score : f->score - .3 * exp(-3 * t) + .01 * rng_normal(g), &e);
+            series_set(&r->eval, r->metric[m],
+                       i == 6 ? f->score : f->score - .3 * exp(-3 * t) + .01 * rng_normal(g), &e);
     }
     r->best_row = 5;
     series_row(&r->report, &e);
