@@ -38,9 +38,8 @@ static bool read_train(struct session *s, struct texts *x, struct err *e)
 {
     const struct train_options *o = &s->spec->train;
     struct subset subset = {o->train_samples, o->per_class, o->select_on == SELECT_TRAIN_HOLDOUT ? o->train_holdout : 0};
-    TRY(examples_train(&x->train, s->spec->task, s->env->data, o->synth_rows, x->arena, e));
-    examples_limit(&x->train, s->spec->limit);
-    TRY(examples_subset(&x->train, &subset, s->spec->seed, &x->held, x->arena, e));
+    TRY(examples_load_train(&x->train, &x->held, s->spec->task, s->env->data, &subset, s->spec->limit, s->spec->seed,
+                            x->arena, e));
     if (x->train.skipped)
         log_warn("%s: %lld malformed rows of the training set were skipped", s->spec->task->name, x->train.skipped);
     return tokenize(s, x, &x->train, &s->train, e);

@@ -20,15 +20,14 @@ static long long training_rows(const struct run_spec *r, long long *held)
 {
     const struct train_options *t = &r->train;
     long long rows = task_train_rows(r->task);
-    if (r->task->synth && t->synth_rows > 0)
-        rows = t->synth_rows;
-    rows = limited(r, rows);
     if (t->per_class > 0)
         rows = least(rows, t->per_class * r->task->n_labels);
     else if (t->train_samples > 0)
-        rows = least(rows, t->train_samples);
+        rows = r->task->synth ? t->train_samples : least(rows, t->train_samples);
     *held = t->select_on == SELECT_TRAIN_HOLDOUT ? (long long)(t->train_holdout * (double)rows + .5) : 0;
-    return rows - *held;
+    rows = limited(r, rows - *held);
+    *held = limited(r, *held);
+    return rows;
 }
 
 /* -1: the task file states no rows. */

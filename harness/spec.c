@@ -335,12 +335,12 @@ static bool make_runs(struct spec *s, struct reader *r)
     return check_twins(r, s);
 }
 
-struct spec *spec_read(const char *path, const char *const *overrides, size_t n_overrides, long long limit,
-                       struct arena *a, struct err *e)
+static struct spec *resolve(const char *path, const char *text, const char *const *overrides, size_t n_overrides,
+                            long long limit, struct arena *a, struct err *e)
 {
     struct reader r = {.path = path, .arena = a, .e = e, .common.limit = limit};
     struct spec *s = ARENA_NEW(a, MEM_DATA, struct spec, 1, e);
-    TRY(s && (r.root = spec_tree(path, overrides, n_overrides, a, e)));
+    TRY(s && (r.root = spec_tree(path, text, overrides, n_overrides, a, e)));
     TRY(check_top_keys(&r) && read_name(&r) && read_common(&r) && read_models(&r, yaml_get(r.root, "model")) &&
         read_tasks(&r, yaml_get(r.root, "tasks")) && read_seeds(&r, yaml_get(r.root, "seeds")) && read_measures(&r) &&
         read_methods(&r) && make_runs(s, &r));
@@ -348,4 +348,15 @@ struct spec *spec_read(const char *path, const char *const *overrides, size_t n_
     s->path = path;
     s->name = r.name;
     return (s->resolved = spec_resolved_text(&all, a, e)) ? s : NULL;
+}
+
+struct spec *spec_read(const char *path, const char *const *overrides, size_t n_overrides, long long limit,
+                       struct arena *a, struct err *e)
+{
+    return resolve(path, NULL, overrides, n_overrides, limit, a, e);
+}
+
+struct spec *spec_parse(const char *name, const char *text, long long limit, struct arena *a, struct err *e)
+{
+    return resolve(name, text, NULL, 0, limit, a, e);
 }

@@ -37,7 +37,6 @@ struct train_options {
     long long save_steps;                 /* checkpoints every so many steps; 0: only when interrupted */
     long long train_samples, per_class;   /* 0: all                                 */
     double train_holdout;                 /* share held out when select_on needs it  */
-    long long synth_rows;                 /* rows of a synthetic training set; 0: as the task file says */
     int micro_batch;                      /* enum micro_batch                       */
     long long piece_tokens;
     double hidden_dropout_prob, attention_probs_dropout_prob, classifier_dropout; /* NAN: as config.json says */
@@ -93,6 +92,9 @@ struct spec {
  * sources, tasks, methods, measures, patterns that match nothing. NULL on error. */
 struct spec *spec_read(const char *path, const char *const *overrides, size_t n_overrides, long long limit,
                        struct arena *a, struct err *e);
+
+/* The same from text, such as the resolved spec that a result file keeps; `name` stands for the file in messages. */
+struct spec *spec_parse(const char *name, const char *text, long long limit, struct arena *a, struct err *e);
 
 /* Model configuration of a run: config.json with the task's labels, pooling and the spec's dropout. */
 bool run_model_config(const struct run_spec *r, struct model_config *c, struct arena *a, struct err *e);

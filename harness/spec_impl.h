@@ -42,9 +42,10 @@ bool spec_has_word(const char *const *words, const char *word);
 
 /* ---- spec_merge.c ---- */
 
-/* The tree of a spec: its includes, itself, the overrides; entries of `methods` are maps of one key, the method. */
-struct yaml *spec_tree(const char *path, const char *const *overrides, size_t n_overrides, struct arena *a,
-                       struct err *e);
+/* The tree of a spec: its includes, itself (the file, or `text` where that is not NULL), the overrides; entries of `methods`
+ * are maps of one key, the method. */
+struct yaml *spec_tree(const char *path, const char *text, const char *const *overrides, size_t n_overrides,
+                       struct arena *a, struct err *e);
 
 /* Was this node given on the command line? */
 bool spec_is_override(const struct yaml *y);

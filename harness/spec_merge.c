@@ -53,6 +53,7 @@ static void merge(struct yaml *base, struct yaml *over)
  * Files and their includes */
 
 struct loader {
+    const char *text;   /* of the outermost file where it is not on disk; NULL once read */
     struct arena *arena;
     struct err *e;
     const char *open[MAX_INCLUDES]; /* absolute paths of the files that are being read, outermost first */
@@ -93,7 +94,9 @@ static bool include_one(struct loader *l, struct yaml *into, const struct yaml *
 static struct yaml *load(struct loader *l, const char *path)
 {
     const char *dir = text_dirname(l->arena, path, l->e), *full = dir ? absolute(l, path) : NULL;
-    struct yaml *file = full ? yaml_read(l->arena, path, l->e) : NULL;
+    struct yaml *file = !full ? NULL : l->text ? yaml_parse(l->arena, path, l->text, strlen(l->text), l->e)
+                                               : yaml_read(l->arena, path, l->e);
+    l->text = NULL;
     TRY(file);
     if (file->kind != YAML_MAP) {
         yaml_err(l->e, file, "a spec is a map of keys; this is %s", yaml_kind_name(file));
@@ -277,10 +280,10 @@ static bool override_one(struct yaml *root, const char *arg, struct arena *a, st
     return normalize_methods(root, a, e);
 }
 
-struct yaml *spec_tree(const char *path, const char *const *overrides, size_t n_overrides, struct arena *a,
-                       struct err *e)
+struct yaml *spec_tree(const char *path, const char *text, const char *const *overrides, size_t n_overrides,
+                       struct arena *a, struct err *e)
 {
-    struct loader l = {.arena = a, .e = e};
+    struct loader l = {.arena = a, .e = e, .text = text};
     struct yaml *root = load(&l, path);
     TRY(root && normalize_methods(root, a, e));
     for (size_t i = 0; i < n_overrides; i++)
