@@ -73,12 +73,14 @@ static bool halve_dev(struct session *s, struct texts *x, struct err *e)
     return tokenize(s, x, &selecting, &s->select.data, e);
 }
 
-static bool read_data(struct session *s, struct texts *x, struct err *e)
+static bool read_data(struct session *s, struct texts *x, enum session_use use, struct err *e)
 {
     const struct train_options *o = &s->spec->train;
     TRY(x->tokenizer = tokenizer_open(&s->spec->model, x->arena, e));
-    TRY(read_train(s, x, e));
     TRY(read_dev(s, x, e));
+    if (use == SESSION_EVALUATE)
+        return true;
+    TRY(read_train(s, x, e));
     if (o->select_on == SELECT_DEV_HALF)
         TRY(halve_dev(s, x, e));
     else if (x->held.n)
@@ -88,12 +90,12 @@ static bool read_data(struct session *s, struct texts *x, struct err *e)
     return true;
 }
 
-static bool load_data(struct session *s, struct err *e)
+static bool load_data(struct session *s, enum session_use use, struct err *e)
 {
     struct texts x = {.arena = arena_create(&s->meter)};
     if (!x.arena)
         return err_set(e, ERR_ENV, "out of memory");
-    bool ok = read_data(s, &x, e);
+    bool ok = read_data(s, &x, use, e);
     arena_destroy(x.arena);
     return ok;
 }
@@ -106,7 +108,6 @@ static bool plan_batches(struct session *s, struct err *e)
     TRY(order_init(&s->order, s->train.n, (size_t)o->batch_size, s->spec->seed, s->arena, e));
     s->total_steps = o->max_steps >= 0 ? (long)o->max_steps
                                        : (long)order_steps(s->train.n, (size_t)o->batch_size, o->num_train_epochs);
-    s->piece_tokens = run_piece_tokens(s->spec, PASS_TRAIN);
     s->schedule = (struct schedule){.type = (enum schedule_type)o->lr_scheduler_type, .total_steps = s->total_steps};
     s->schedule.warmup_steps =
         o->warmup_steps > 0 ? (long)o->warmup_steps : schedule_warmup_steps(o->warmup_ratio, s->total_steps);
@@ -121,9 +122,10 @@ static bool make_packer(struct session *s, struct workspace_shape *shape, struct
     for (size_t i = 0; i < t->n_dev + 1; i++) {
         const struct dataset *d = i < t->n_dev ? &s->dev[i].data : &s->select.data;
         widest.longest = d->n && d->longest > widest.longest ? d->longest : widest.longest;
-        widest.shortest = d->n && d->shortest < widest.shortest ? d->shortest : widest.shortest;
+        widest.shortest = d->n && (d->shortest < widest.shortest || widest.n == 0) ? d->shortest : widest.shortest;
         widest.n = d->n > widest.n ? d->n : widest.n;
     }
+    s->piece_tokens = run_piece_tokens(s->spec, PASS_TRAIN);
     s->rows_together = run_pass_rows(s->spec, PASS_TRAIN);
     *shape = run_workspace_shape(s->spec, PASS_TRAIN, widest.n, widest.longest, widest.shortest);
     return packer_init(&s->packer, &widest, s->piece_tokens, s->rows_together, s->arena, e);
@@ -165,7 +167,8 @@ static bool declare(struct session *s, struct err *e)
            (!s->method->attach || s->method->attach(s->state, &s->menv, e));
 }
 
-bool session_open(struct session *s, const struct run_spec *spec, const struct run_env *env, struct err *e)
+bool session_open(struct session *s, const struct run_spec *spec, const struct run_env *env, enum session_use use,
+                  struct err *e)
 {
     *s = (struct session){.spec = spec, .env = env, .best = NAN};
     s->arena = arena_create(&s->meter);
@@ -175,7 +178,8 @@ bool session_open(struct session *s, const struct run_spec *spec, const struct r
     blas_set_threads(env->threads);
     double since = clock_seconds();
     TRY(run_record_init(&s->record, s->apart, e));
-    TRY(load_data(s, e) && plan_batches(s, e) && session_time(s, "data", &since, e));
+    TRY((use == SESSION_MODEL || load_data(s, use, e)) && (use != SESSION_TRAIN || plan_batches(s, e)) &&
+        session_time(s, "data", &since, e));
     TRY(load_model(s, e) && declare(s, e) && session_time(s, "load", &since, e));
     return true;
 }

@@ -13,6 +13,8 @@ struct reloaded {
     struct arena *arena;
     struct spec *spec;
     struct run_spec *run;
+    const char *data;       /* folder of the run's data, NULL: none */
+    struct run_env env;     /* data: as given, else where the run found it */
     struct session session;
     bool open;
 };
@@ -37,6 +39,8 @@ static bool parse_run(struct reloaded *r, const char *path, const char *task, st
     const char *text = values_get_string(&record.meta, "spec", NULL);
     if (!text)
         return err_at(e, ERR_INPUT, path, 0, 0, "keeps no spec");
+    const char *data = values_get_string(&record.meta, "data", "");
+    r->data = *data ? data : NULL;
     TRY(r->spec = spec_parse(path, text, 0, r->arena, e));
     r->run = &r->spec->run[0];
     if (!task || strcmp(task, r->run->task->name) == 0)
@@ -61,7 +65,7 @@ static char *delta_path(const char *run_path, bool best, struct arena *a, struct
 
 /* The session of a finished run with its trained weights, up to where evaluation is possible. */
 static bool open_run(struct reloaded *r, const char *path, const char *task, bool best, const struct run_env *env,
-                     struct err *e)
+                     enum session_use use, struct err *e)
 {
     TRY(parse_run(r, path, task, e));
     char *delta = delta_path(path, best, r->arena, e);
@@ -69,7 +73,10 @@ static bool open_run(struct reloaded *r, const char *path, const char *task, boo
     if (!io_exists(delta))
         return err_at(e, ERR_INPUT, delta, 0, 0, "there are no weights of this run (keep: none)");
     r->open = true;
-    return session_open(&r->session, r->run, env, e) && delta_read(&r->session.model, delta, e);
+    r->env = *env;
+    if (!r->env.data)
+        r->env.data = r->data;
+    return session_open(&r->session, r->run, &r->env, use, e) && delta_read(&r->session.model, delta, e);
 }
 
 static bool is_run(const char *path) { return text_ends(path, ".h5"); }
@@ -84,7 +91,7 @@ static bool open_directory(struct reloaded *r, const char *model, const char *ta
     TRY(text && (r->spec = spec_parse("eval", text, 0, r->arena, e)));
     r->run = &r->spec->run[0];
     r->open = true;
-    return session_open(&r->session, r->run, env, e);
+    return session_open(&r->session, r->run, env, SESSION_EVALUATE, e);
 }
 
 static bool print_metrics(const struct session *s, struct text *out, struct err *e)
@@ -111,7 +118,7 @@ bool reload_eval(const char *model_or_run, const char *task, bool best, const st
     struct reloaded r = {.arena = arena_create(NULL)};
     if (!r.arena)
         return err_set(e, ERR_ENV, "out of memory");
-    bool ok = is_run(model_or_run) ? open_run(&r, model_or_run, task, best, env, e)
+    bool ok = is_run(model_or_run) ? open_run(&r, model_or_run, task, best, env, SESSION_EVALUATE, e)
                                    : open_directory(&r, model_or_run, task, env, e);
     ok = ok && evaluate_reloaded(&r, out, e);
     close_reloaded(&r);
@@ -134,7 +141,7 @@ bool reload_export_hf(const char *run_path, bool best, const char *dir, struct e
         return err_set(e, ERR_ENV, "out of memory");
     if (!is_run(run_path))
         err_at(e, ERR_INPUT, run_path, 0, 0, "is no result file (.h5) of a run");
-    bool ok = is_run(run_path) && open_run(&r, run_path, NULL, best, &env, e) && export_reloaded(&r, dir, e);
+    bool ok = is_run(run_path) && open_run(&r, run_path, NULL, best, &env, SESSION_MODEL, e) && export_reloaded(&r, dir, e);
     close_reloaded(&r);
     return ok;
 }

@@ -136,7 +136,7 @@ bool run_execute(const struct run_spec *r, const struct run_env *env, struct err
 {
     struct session s;
     double begun = clock_seconds();
-    bool opened = session_open(&s, r, env, e);
+    bool opened = session_open(&s, r, env, SESSION_TRAIN, e);
     bool ok = opened && identify(&s, e) && work(&s, e);
     if (opened)
         ok = finish(&s, ok, begun, e);

@@ -50,8 +50,11 @@ struct session {
     struct run_record record;
 };
 
-/* load.c: data, model, method, up to the first step (select not done). */
-bool session_open(struct session *s, const struct run_spec *spec, const struct run_env *env, struct err *e);
+/* load.c: data, model, method, up to the first step (select not done). A model alone needs no data; evaluation needs no
+ * training set. */
+enum session_use { SESSION_MODEL, SESSION_EVALUATE, SESSION_TRAIN };
+bool session_open(struct session *s, const struct run_spec *spec, const struct run_env *env, enum session_use use,
+                  struct err *e);
 void session_close(struct session *s);
 
 /* Runs select, and takes optimizer and workspace. `resumed`: indices are there already. */
