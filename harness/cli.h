@@ -1,9 +1,13 @@
-/* The command line: one function per command, each returning the program's exit code. Texts asked for go to stdout, the one
- * line of an error to stderr. */
+/*
+ * The command line: one function per command (cli_*.c), called through a table. Texts that were asked for go to `out`, the
+ * one line of an error to `err`; progress and log go through base/log.h.
+ */
 #ifndef HARNESS_CLI_H
 #define HARNESS_CLI_H
 
-/* Runs the program: parses argv, dispatches, prints the error. Returns the exit code. */
-int cli_main(int argc, char **argv);
+#include <stdio.h>
+
+/* Runs the program: parses argv, calls the command, prints its error. Returns the exit code. */
+int cli_main(int argc, char **argv, FILE *out, FILE *err);
 
 #endif

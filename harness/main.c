@@ -1,2 +1,4 @@
 /* The program: everything is in the library, so that tests reach it too. */
-int main(void) { return 0; }
+#include "harness/cli.h"
+
+int main(int argc, char **argv) { return cli_main(argc, argv, stdout, stderr); }
