@@ -92,7 +92,7 @@ void progress_step(struct progress *p)
         p->first_done = p->done;
         p->first_tokens = p->tokens;
     }
-    bool terminal = isatty(STDERR_FILENO);
+    bool terminal = isatty(STDERR_FILENO) && !*prefix;
     if (level < LOG_INFO || now - p->shown < (terminal ? 0.1 : 10.0))
         return;
     char line[512];

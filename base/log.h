@@ -13,7 +13,8 @@ enum log_level { LOG_QUIET, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* What is shown from now on; default LOG_INFO. */
 void log_set_level(enum log_level level);
 
-/* A prefix such as a run's name for every line (copied, cut at 120 bytes); NULL or "" for none. */
+/* A prefix such as a run's name for every line (copied, cut at 120 bytes); NULL or "" for none. Where there
+ * is one, several processes share the terminal, and nothing is redrawn. */
 void log_set_prefix(const char *prefix);
 
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

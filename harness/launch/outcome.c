@@ -109,7 +109,7 @@ static double seconds_left(const struct sweep *s)
         if (it->fate != FATE_WAITING && it->fate != FATE_RUNNING)
             continue;
         double spent = it->fate == FATE_RUNNING ? now - it->started : 0;
-        left += fmax(0, pace_expect(&s->pace, task, strlen(task)) - spent);
+        left += pace_rest(&s->pace, task, strlen(task), spent);
         open++;
     }
     size_t jobs = open < (size_t)s->o->jobs ? open : (size_t)s->o->jobs;

@@ -39,3 +39,9 @@ double pace_expect(const struct pace *p, const char *task, size_t length)
     }
     return runs ? seconds / (double)runs : NAN;
 }
+
+double pace_rest(const struct pace *p, const char *task, size_t length, double spent)
+{
+    double rest = pace_expect(p, task, length) - spent;
+    return rest < 0 ? 0 : rest;
+}

@@ -18,4 +18,7 @@ void pace_add(struct pace *p, const char *task, size_t length, double seconds);
 /* What a run of this task takes: the mean of its runs, or of all when it has none; NAN when there are none at all. */
 double pace_expect(const struct pace *p, const char *task, size_t length);
 
+/* What is left of it after `spent` seconds, at least 0; NAN as above. */
+double pace_rest(const struct pace *p, const char *task, size_t length, double spent);
+
 #endif

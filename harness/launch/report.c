@@ -1,5 +1,5 @@
 /* The end of a sweep: counts, table of failures, and what the program exits with. */
-#include <string.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "harness/launch/sweep.h"
@@ -31,11 +31,21 @@ static void log_failures(const struct sweep *s)
     }
 }
 
+/* `16 runs: 5 finished, 10 skipped, 1 failed`: what there is none of is left out. */
 static void log_totals(const struct sweep *s, const struct launch_result *r)
 {
-    log_info("%zu run%s: %zu finished (%zu collapsed), %zu skipped, %zu failed, %zu diverged, %zu left to others, %zu not done",
-             s->n, s->n == 1 ? "" : "s", r->finished, r->collapsed, r->skipped, r->failed, r->diverged, r->left,
-             r->interrupted);
+    const struct {
+        size_t n;
+        const char *what;
+    } part[] = {{r->finished, "finished"}, {r->skipped, "skipped"},       {r->failed, "failed"},  {r->diverged, "diverged"},
+                {r->collapsed, "collapsed"}, {r->left, "left to others"}, {r->interrupted, "not done"}};
+    char text[256];
+    int length = snprintf(text, sizeof text, "%zu run%s", s->n, s->n == 1 ? "" : "s");
+    for (size_t i = 0, shown = 0; i < sizeof part / sizeof *part; i++)
+        if (part[i].n)
+            length += snprintf(text + length, sizeof text - (size_t)length, "%s%zu %s", shown++ ? ", " : ": ", part[i].n,
+                               part[i].what);
+    log_info("%s", text);
 }
 
 /* The first run that ended with this code, NULL when none did. */

@@ -133,11 +133,10 @@ static double estimate(const struct names *l, const struct entry *x, const struc
     double seconds = 0, now = (double)time(NULL);
     for (size_t i = 0; i < l->n; i++) {
         const struct standing *s = &x[i].standing;
-        double whole = pace_expect(pace, l->name[i], task_length(l->name[i]));
-        if (s->kind == STANDING_RUNNING)
-            seconds += fmax(0, whole - (s->owner.since ? now - (double)s->owner.since : 0));
-        else if (s->kind == STANDING_PARTIAL || (s->kind == STANDING_NEW && !s->has_result))
-            seconds += whole;
+        bool runs = s->kind == STANDING_RUNNING;
+        double spent = runs && s->owner.since ? now - (double)s->owner.since : 0;
+        if (runs || s->kind == STANDING_PARTIAL || (s->kind == STANDING_NEW && !s->has_result))
+            seconds += pace_rest(pace, l->name[i], task_length(l->name[i]), spent);
     }
     return seconds / (double)(running ? running : 1);
 }

@@ -69,6 +69,12 @@ TEST(time_left_is_unknown_before_the_first_result)
     assert_string_equal(text(true), "finished,running,failed,left,seconds_left,collapsed,diverged,interrupted\n"
                                     "0,0,0,1,,0,0,0\n");
     assert_non_null(strstr(text(false), "| 0 | 0 | 0 | 1 | ? |"));
+    struct err e;
+    struct claim_owner owner;
+    bool mine;
+    ASSERT_OK(io_mkdirs(test_path("runs"), &e), &e);
+    ASSERT_OK(claim_take(test_path("runs/a--b--c--d--s1--00000000.claim"), &mine, &owner, &e), &e);
+    assert_non_null(strstr(text(false), "| 0 | 1 | 0 | 0 | ? |"));
 }
 
 TEST(a_broken_result_is_left_to_do)
