@@ -6,7 +6,6 @@
  *
  * Source of order and truncation: the Rust library `tokenizers`.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "models/tokenizer_impl.h"
@@ -44,6 +43,7 @@ static bool encode_gap(const struct tokenizer *t, enum stage stage, const char *
     return encode_stage(t, STAGE_NORMALIZED, text, size, ids, e);
 }
 
+/* Cuts the added tokens of a stage out of the text; the rest goes on piece by piece. */
 static bool encode_stage(const struct tokenizer *t, enum stage stage, const char *text, size_t size,
                          struct id_list *ids, struct err *e)
 {
@@ -59,6 +59,7 @@ static bool encode_stage(const struct tokenizer *t, enum stage stage, const char
     return encode_gap(t, stage, text + done, size - done, ids, e);
 }
 
+/* Ids of one text without special tokens, appended to *ids, which also gives the scratch memory. */
 static bool encode_text(const struct tokenizer *t, const char *text, size_t size, struct id_list *ids, struct err *e)
 {
     if (size > INT32_MAX / 8)
@@ -82,6 +83,7 @@ static void truncate_pair(size_t n[2], size_t max)
     }
 }
 
+/* Fills *encoding from the first keep[k] ids of each text, in the order of the layout. */
 static bool lay_out(const struct layout *l, const struct id_list texts[2], const size_t keep[2],
                     struct encoding *encoding, struct arena *out, struct err *e)
 {

@@ -27,6 +27,7 @@ bool added_create(struct tokenizer *t, size_t cap, struct arena *a, struct err *
     return (t->added.tokens = ARENA_NEW(a, MEM_DATA, struct added_token, cap, e)) != NULL;
 }
 
+/* The token of this text, or NULL. */
 static struct added_token *added_find(const struct added_tokens *added, const char *text, size_t size)
 {
     int32_t i = vocab_find(&added->index, text, size);
@@ -75,6 +76,7 @@ static int by_first_byte_then_longer(const void *x, const void *y)
     return a->token - b->token;
 }
 
+/* Patterns of all tokens with this value of `normalized`. */
 static bool matcher_build(struct added_matcher *m, const struct tokenizer *t, bool normalized, struct arena *a,
                           struct err *e)
 {
@@ -114,12 +116,14 @@ static const struct added_pattern *pattern_at(const struct added_matcher *m, con
     return NULL;
 }
 
+/* True when a word character stands right before or behind text[start .. end). */
 static bool touches_word(const char *text, size_t size, size_t start, size_t end)
 {
     const char *behind = text + end;
     return (start > 0 && char_is_word(utf8_before(text + start))) || (end < size && char_is_word(utf8_next(&behind)));
 }
 
+/* Widens a hit over the white space that its token takes along, but not into the last hit. */
 static void strip(const char *text, size_t size, const struct added_token *token, struct added_hit *hit, size_t done)
 {
     while (token->lstrip && hit->start > done) {
@@ -181,6 +185,8 @@ bool added_read(const struct json_at *j, struct added_token *token, struct err *
     return json_at_default_bool(j, "normalized", &token->normalized, e);
 }
 
+/* One element of `added_tokens`. The id in the file is checked against the one given, and only that, as in the
+ * reference: a difference is worth a warning. */
 static bool open_one(struct tokenizer *t, const struct json_at *j, struct arena *a, struct err *e)
 {
     bool special = false;

@@ -1,7 +1,7 @@
 /*
  * BERT's text cleaning: see tokenizer_bert.h. Order: clean, spaces around Chinese characters, NFD and marks away,
- * lower-case. The categories are asked before the decomposition in cleaning and after it for marks, so that a mark which
- * is newer than the reference's tables stays where canonical ordering puts it.
+ * lower-case. A mark that is newer than the reference's tables is a letter to it and stays, where canonical ordering
+ * puts it.
  */
 #include "models/tokenizer_bert.h"
 
@@ -14,6 +14,7 @@ struct chars {
     size_t n;
 };
 
+/* NFD of one character; canonical ordering follows in strip_marks. */
 static void put_decomposed(struct chars *out, uint32_t c)
 {
     uint32_t parts[4];
@@ -22,6 +23,7 @@ static void put_decomposed(struct chars *out, uint32_t c)
         out->c[out->n++] = parts[i];
 }
 
+/* One character of the text: cleaned, spaced, decomposed, as the options say. */
 static void put(const struct bert_normalizer *n, struct chars *out, uint32_t c)
 {
     if (n->clean_text) {
@@ -81,6 +83,7 @@ static void strip_marks(struct chars *s, uint32_t *scratch)
     s->n = kept;
 }
 
+/* UTF-8 of all characters, lower-cased if asked; returns the end. */
 static char *encode(const struct bert_normalizer *n, const struct chars *s, char *out)
 {
     for (size_t i = 0; i < s->n; i++) {

@@ -1,5 +1,6 @@
 /*
- * BERT's text cleaning (BertNormalizer) and its split into words (BertPreTokenizer), step by step as in the Rust library.
+ * BERT's text cleaning (BertNormalizer) and its split into words (BertPreTokenizer), step by step as in the Rust
+ * library.
  */
 #ifndef MODELS_TOKENIZER_BERT_H
 #define MODELS_TOKENIZER_BERT_H

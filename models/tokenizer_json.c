@@ -28,6 +28,7 @@ json_t *json_at_open(struct json_at *root, const struct model_source *source, co
     return j;
 }
 
+/* Long paths are cut: an error is one line. */
 struct json_at json_at_key(const struct json_at *p, const char *key)
 {
     struct json_at m = {.value = json_object_get(p->value, key), .file = p->file};

@@ -37,6 +37,7 @@ bool layout_bert(struct tokenizer *t, int32_t cls, int32_t sep, struct arena *a,
     return true;
 }
 
+/* A, and A B with type 1 for B: what the reference does without a post_processor. */
 static bool open_none(struct tokenizer *t, struct arena *a, struct err *e)
 {
     TRY(layout_create(&t->single, 1, a, e) && layout_create(&t->pair, 2, a, e));
@@ -76,6 +77,7 @@ static bool special_ids(const struct json_at *post, const struct json_at *piece,
     return json_at_array(ids, true, e);
 }
 
+/* A piece of special tokens: all its ids, each with the type of the piece. */
 static bool open_special(struct layout *l, const struct json_at *post, const struct json_at *piece, int32_t type,
                          struct err *e)
 {
@@ -90,6 +92,7 @@ static bool open_special(struct layout *l, const struct json_at *post, const str
     return true;
 }
 
+/* A piece that stands for a text; count[0] and count[1] tell how often A and B came. */
 static bool open_sequence(struct layout *l, const struct json_at *piece, int32_t type, int count[2], struct err *e)
 {
     const char *name;

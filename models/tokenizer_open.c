@@ -70,6 +70,7 @@ static bool has_all(const struct model_source *source, const char *const *files)
     return true;
 }
 
+/* Without tokenizer.json: the first kind whose files are all there. */
 static bool open_files(struct tokenizer *t, const struct model_source *source, struct arena *a, struct err *e)
 {
     for (int i = 0; i < KINDS; i++)
@@ -90,6 +91,7 @@ static bool open_files(struct tokenizer *t, const struct model_source *source, s
 
 static int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
 
+/* Largest id that encoding can give. */
 static int32_t last_id(const struct tokenizer *t)
 {
     int32_t last = t->vocab.last;

@@ -14,6 +14,7 @@
 
 #define LENGTH(table) (sizeof(table) / sizeof(table)[0])
 
+/* Binary search in ascending ranges. */
 static bool in_ranges(const struct range *r, size_t n, uint32_t c)
 {
     size_t low = 0, high = n;

@@ -1,6 +1,6 @@
 /*
- * Made by tools/make_unicode_tables.py: the code points from U+0080 on to which the reference gives a
- * property, as ascending ranges.
+ * Made by tools/make_unicode_tables.py: the code points from U+0080 on to which the reference
+ * gives a property, as ascending ranges.
  */
 struct range {
     uint32_t first, last;

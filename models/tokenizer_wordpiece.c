@@ -2,7 +2,8 @@
  * BERT WordPiece: words of the normalized text are cut greedily into the longest pieces that the vocabulary has; pieces
  * inside a word carry a prefix (`##`). A word that cannot be cut to its end, or has more than max_input_chars_per_word
  * characters, becomes the unknown token.
- * Source: Schuster and Nakajima 2012; Devlin et al. 2018, arXiv:1810.04805; the Rust library `tokenizers` for all details.
+ * Source: Schuster and Nakajima 2012; Devlin et al. 2018, arXiv:1810.04805; for all details the Rust library
+ * `tokenizers`. One pass gives the hashes of all prefixes of the rest of a word, so each candidate is one probe.
  */
 #include "models/wordpiece.h"
 
@@ -39,6 +40,7 @@ static int32_t next_piece(const struct tokenizer *t, const struct bert_word *wor
     return -1;
 }
 
+/* Ids of one word; a word that cannot be cut to its end takes its pieces back. */
 static bool add_word(const struct tokenizer *t, const struct bert_word *word, uint32_t *hashes, struct id_list *ids,
                      struct err *e)
 {

@@ -2,7 +2,8 @@
  * WordPiece from vocab.txt (one token a line, its id the line's number from 0) as BERT models were first published; see
  * wordpiece.h. What transformers' BertTokenizerFast makes of the files beside it:
  *
- *   tokenizer_config.json    do_lower_case (default true, as for all model types with such a vocabulary), strip_accents,
+ *   tokenizer_config.json    do_lower_case (default true for every model type with such a vocabulary: bert,
+ *                            distilbert, electra, mobilebert), strip_accents (default as do_lower_case),
  *                            tokenize_chinese_chars, names of the special tokens, added_tokens_decoder
  *   special_tokens_map.json  names of the special tokens; only where there is no added_tokens_decoder
  *   added_tokens.json        further tokens; only where there is no added_tokens_decoder
@@ -28,6 +29,7 @@ struct files {
 
 /* ---- vocab.txt ---- */
 
+/* Length of a line without the white space at its end (a carriage return among it). */
 static size_t without_trailing_space(const char *line, size_t size)
 {
     while (size > 0 && char_is_space(utf8_before(line + size)))
@@ -37,6 +39,7 @@ static size_t without_trailing_space(const char *line, size_t size)
     return size;
 }
 
+/* Lines, the last one with or without its line feed. */
 static size_t count_lines(const char *text, size_t size)
 {
     size_t n = 0;
@@ -47,6 +50,7 @@ static size_t count_lines(const char *text, size_t size)
     return n;
 }
 
+/* Line number, from 1, of a byte. */
 static int line_of(const char *text, size_t offset)
 {
     int line = 1;
@@ -55,6 +59,7 @@ static int line_of(const char *text, size_t offset)
     return line;
 }
 
+/* The vocabulary points into the text of the file. An empty line is an empty token, which no text matches. */
 static bool open_vocab(struct tokenizer *t, const struct files *f, struct arena *a, struct err *e)
 {
     size_t size;
@@ -80,6 +85,7 @@ static bool open_vocab(struct tokenizer *t, const struct files *f, struct arena 
 
 /* ---- the JSON files beside it ---- */
 
+/* A file that may be missing; *root then stays empty. */
 static bool open_document(struct files *f, int i, const char *name, struct json_at *root, struct arena *a,
                           struct err *e)
 {
@@ -126,6 +132,7 @@ static bool open_normalizer(struct bert_normalizer *n, const struct files *f, st
 
 /* ---- special and added tokens ---- */
 
+/* The five special tokens: default name, tokenizer_config.json, special_tokens_map.json; the last one counts. */
 static bool name_specials(struct files *f, struct err *e)
 {
     const struct json_at *from[] = {&f->config, &f->map};
@@ -185,6 +192,7 @@ static bool read_added_entry(const struct files *f, const struct json_at *object
     return true;
 }
 
+/* The tokens of added_tokens_decoder or added_tokens.json, in the order of their ids. */
 static bool put_numbered(struct tokenizer *t, const struct files *f, struct arena *a, struct err *e)
 {
     bool decoder = json_at_given(&f->decoder);
@@ -225,6 +233,7 @@ static bool put_additional(struct tokenizer *t, const struct json_at *list, stru
     return true;
 }
 
+/* Numbered tokens first: the named ones that are among them keep the flags stated there. */
 static bool put_all(struct tokenizer *t, const struct files *f, struct arena *a, struct err *e)
 {
     struct json_at more = json_at_key(&f->config, "additional_special_tokens");

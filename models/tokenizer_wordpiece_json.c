@@ -3,6 +3,7 @@
 
 #include "models/wordpiece.h"
 
+/* All four options must be given but strip_accents, which may be null or missing: it then follows lowercase. */
 static bool open_normalizer(struct bert_normalizer *n, const struct json_at *root, struct err *e)
 {
     struct json_at j = json_at_key(root, "normalizer");
@@ -14,6 +15,7 @@ static bool open_normalizer(struct bert_normalizer *n, const struct json_at *roo
     return json_at_default_bool(&j, "strip_accents", &n->strip_accents, e);
 }
 
+/* {"[PAD]": 0, ...} in any order, holes allowed. The texts are copied: the document does not outlive the opening. */
 static bool open_vocab(struct vocab *v, const struct json_at *model, struct arena *a, struct err *e)
 {
     struct json_at vocab = json_at_key(model, "vocab");
@@ -38,6 +40,7 @@ static bool open_vocab(struct vocab *v, const struct json_at *model, struct aren
     return true;
 }
 
+/* The unknown token must be in the vocabulary; every text may need it. */
 static bool open_unknown(const struct tokenizer *t, struct wordpiece *w, const struct json_at *model, struct err *e)
 {
     const char *unk;

@@ -63,8 +63,8 @@ def table(name, comment, rows):
 
 def main():
     with open(OUT, "w", encoding="ascii", newline="\n") as f:
-        f.write("/*\n * Made by tools/make_unicode_tables.py: the code points from U+0080 on to which the reference gives a\n"
-                " * property, as ascending ranges.\n */\n")
+        f.write("/*\n * Made by tools/make_unicode_tables.py: the code points from U+0080 on to which the reference\n"
+                " * gives a property, as ascending ranges.\n */\n")
         f.write("struct range {\n    uint32_t first, last;\n};\n\n")
         f.write(table("controls", "Removed by clean_text: Cc, Cf and Co of Unicode 8.", ranges(is_control)) + "\n")
         f.write(table("punctuation", "General category P of Unicode 8.", ranges(is_punctuation)) + "\n")

@@ -12,8 +12,8 @@ The committed file was learned from English Wikipedia of 2015 (205 MB as WikiExt
   WORDS, English words without content that any task needs whole;
   the pieces that the trainer finds, in the order in which it finds them (most frequent merges first), until it is full.
 
-The trainer breaks ties between equally frequent pairs as its hash table falls, so a new run gives a vocabulary as good as
-this one but not the same: weights trained with the committed file need the committed file.
+The trainer breaks ties between equally frequent pairs as its hash table falls, so a new run gives a vocabulary as good
+as this one but not the same: weights trained with the committed file need the committed file.
 """
 
 import os
@@ -33,7 +33,7 @@ SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 # Extended only letters such as ae, o with stroke, sharp s and dotless i remain).
 RANGES = [
     (0x21, 0x7E), (0xA1, 0xFF), (0x100, 0x17F), (0x192, 0x192), (0x250, 0x292), (0x2B0, 0x2BC), (0x2D0, 0x2D0),
-    (0x386, 0x3CE), (0x3D1, 0x3D5),                                         # Greek
+    (0x386, 0x3CE), (0x3D1, 0x3D5),  # Greek
     (0x400, 0x45F), (0x490, 0x493), (0x49A, 0x49B), (0x4A2, 0x4A3), (0x4AE, 0x4B1), (0x4BA, 0x4BB), (0x4D8, 0x4D9),
     (0x4E8, 0x4E9),                                                         # Cyrillic
     (0x5D0, 0x5EA), (0x621, 0x64A),                                         # Hebrew, Arabic
@@ -45,19 +45,19 @@ RANGES = [
 ]
 
 WORDS = """
-a about above across after again against all almost alone along already also although always am among an and another any anyone
-anything are aren around as ask at away back be became because become been before behind being below between both but by
-came can cannot could couldn did didn do does doesn doing don done down during each either else enough even ever every
-everyone everything few first for found from full further get give given go goes going gone good got had hadn has hasn have
-haven having he her here hers herself him himself his how however i if in indeed inside into is isn it its itself just keep
-kind know last later least less let like likely little ll long look made make many may maybe me mean might mine more most
-much must my myself near need neither never new next no nobody none nor not nothing now of off often old on once one only
-onto or other others our ours ourselves out outside over own part perhaps put quite rather re really said same say says see
-seem seems several shall she should shouldn since so some someone something sometimes soon still such take than that the
-their theirs them themselves then there therefore these they thing things think this those though three through thus to
-together too toward towards true two under unless until up upon us use used ve very want was wasn way we well went were
-weren what whatever when where whether which while who whole whom whose why will with within without won would wouldn yes
-yet you your yours yourself
+a about above across after again against all almost alone along already also although always am among an and another
+any anyone anything are aren around as ask at away back be became because become been before behind being below
+between both but by came can cannot could couldn did didn do does doesn doing don done down during each either else
+enough even ever every everyone everything few first for found from full further get give given go goes going gone
+good got had hadn has hasn have haven having he her here hers herself him himself his how however i if in indeed
+inside into is isn it its itself just keep kind know last later least less let like likely little ll long look made
+make many may maybe me mean might mine more most much must my myself near need neither never new next no nobody none
+nor not nothing now of off often old on once one only onto or other others our ours ourselves out outside over own
+part perhaps put quite rather re really said same say says see seem seems several shall she should shouldn since so
+some someone something sometimes soon still such take than that the their theirs them themselves then there therefore
+these they thing things think this those though three through thus to together too toward towards true two under
+unless until up upon us use used ve very want was wasn way we well went were weren what whatever when where whether
+which while who whole whom whose why will with within without won would wouldn yes yet you your yours yourself
 """.split()
 
 NORMALIZER = BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True)

@@ -1,8 +1,9 @@
 /* Tokenizers without real data: WordPiece on small vocabularies, special and added tokens, layouts, truncation. */
 #include "tests/models/tokenizer_helper.h"
 
-/*                          0      1      2      3      4       5   6    7     8    9    10   11  12 13 14  15 */
-static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nun\n##aff\n##able\nplay\n##ing\n##s\nab\n##c\n!\n#\ne\n";
+/*                           0      1      2      3      4       5   6      7       8     9      10   11 */
+static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nun\n##aff\n##able\nplay\n##ing\n##s\nab\n"
+                            "##c\n!\n#\ne\n"; /* ids 12..15 */
 
 static struct tokenizer *small(void)
 {
@@ -33,6 +34,15 @@ TEST(cleaning_accents_and_case)
     ASSERT_IDS(t, "pl\xff\x61y \xf0\x9f\x98 p\xef\xbf\xbdlay", "2 8 8 3");  /* ill-formed bytes and U+FFFD vanish */
     struct encoding out = encode_bytes(t, "pl\0ay", 5, NULL, 0, 99);
     assert_string_equal(numbers(out.ids, out.n), "2 8 3");
+}
+
+/* U+302E (class 224) and U+1B44 (class 9) are combining, but no nonspacing marks: they stay, in canonical order. */
+TEST(canonical_order)
+{
+    test_file("vocab.txt", "[UNK]\n[CLS]\n[SEP]\ne\n##\xe1\xad\x84\xe3\x80\xae\n##e\n");
+    struct tokenizer *t = open_ok(test_dir());
+    ASSERT_IDS(t, "e\xe3\x80\xae\xcc\x81\xe1\xad\x84", "1 3 4 2");
+    ASSERT_IDS(t, "e\xe3\x80\xae\xe1\xad\x84" "e\xe1\xad\x84\xe3\x80\xae", "1 3 4 5 4 2");
 }
 
 TEST(words_of_more_than_100_characters_are_unknown)
@@ -168,13 +178,16 @@ TEST(vocabularies_as_the_reference_reads_them)
 #define NORMALIZER "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true," \
                    "\"strip_accents\":null,\"lowercase\":true},\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
 #define MODEL "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\"," \
-              "\"max_input_chars_per_word\":5,\"vocab\":{\"[UNK]\":7,\"[CLS]\":1,\"[SEP]\":2,\"a\":30,\"##b\":4,\"new\":5}}"
+              "\"max_input_chars_per_word\":5,\"vocab\":{\"[UNK]\":7,\"[CLS]\":1,\"[SEP]\":2,\"a\":30,\"##b\":4," \
+              "\"new\":5}}"
 
 TEST(tokenizer_json)
 {
     test_file("vocab.txt", vocab); /* not looked at */
-    test_file("tokenizer.json", "{\"version\":\"1.0\",\"truncation\":{\"max_length\":3},\"padding\":{},\"added_tokens\":null,"
-              NORMALIZER "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",2],\"cls\":[\"[CLS]\",1]}," MODEL "}");
+    test_file("tokenizer.json", "{\"version\":\"1.0\",\"truncation\":{\"max_length\":3},\"padding\":{},"
+              "\"added_tokens\":null," NORMALIZER
+              "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",2],\"cls\":[\"[CLS]\",1]},"
+              MODEL "}");
     struct tokenizer *t = open_ok(test_dir());
     assert_int_equal(tokenizer_size(t), 31);
     ASSERT_IDS(t, "abb A abbbb abbbbb", "1 30 4 4 30 30 4 4 4 4 7 2"); /* six characters are too many */
@@ -204,7 +217,8 @@ TEST(flags_of_added_tokens)
               "{\"id\":6,\"content\":\"<L>\",\"lstrip\":true,\"normalized\":false,\"special\":true},"
               "{\"id\":7,\"content\":\"<R>\",\"rstrip\":true,\"normalized\":false,\"special\":true},"
               "{\"id\":8,\"content\":\"N\xc3\xa9w\",\"single_word\":true,\"normalized\":true,\"special\":false},"
-              "{\"id\":9,\"content\":\"aab\",\"normalized\":false},{\"id\":10,\"content\":\"aabaa\",\"normalized\":false}],"
+              "{\"id\":9,\"content\":\"aab\",\"normalized\":false},"
+              "{\"id\":10,\"content\":\"aabaa\",\"normalized\":false}],"
               NORMALIZER "\"post_processor\":null," MODEL "}");
     struct tokenizer *t = open_ok(test_dir());
     ASSERT_IDS(t, "a <L> a", "30 6 30");

@@ -50,8 +50,8 @@ TEST(files_beside_vocab_txt)
     test_file("tokenizer_config.json", "{\"cls_token\": \"<s>\"}");
     refuses("vocab.txt: has no line `<s>` (cls_token)");
     test_file("tokenizer_config.json", "{\"tokenizer_class\": \"MPNetTokenizer\"}");
-    refuses("tokenizer_config.json: `tokenizer_class` is `MPNetTokenizer`; supported: BertTokenizer and others that are "
-            "the same");
+    refuses("tokenizer_config.json: `tokenizer_class` is `MPNetTokenizer`; supported: BertTokenizer and others that "
+            "are the same");
     test_file("tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {\"content\": \"[UNK]\"}}}");
     refuses("tokenizer_config.json: `added_tokens_decoder.x` must have an id as its key");
     test_file("tokenizer_config.json", "[]");
@@ -128,12 +128,15 @@ TEST(added_tokens_of_tokenizer_json)
 
 TEST(post_processor_of_tokenizer_json)
 {
-    refuses_json(POST("\"type\":\"RobertaProcessing\""), "tokenizer.json: `post_processor.type` is `RobertaProcessing`; "
-                                                         "supported: TemplateProcessing, BertProcessing");
+    refuses_json(POST("\"type\":\"RobertaProcessing\""),
+                 "tokenizer.json: `post_processor.type` is `RobertaProcessing`; supported: TemplateProcessing, "
+                 "BertProcessing");
     refuses_json(POST("\"type\":\"BertProcessing\",\"cls\":[\"[CLS]\"]"),
                  "tokenizer.json: `post_processor.cls[1]` must be an integer in [0, 2147483646]");
-    refuses_json(POST("\"type\":\"TemplateProcessing\",\"single\":[]"), "tokenizer.json: `post_processor.single` is empty");
-    refuses_json(POST("\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}}]"),
+    refuses_json(POST("\"type\":\"TemplateProcessing\",\"single\":[]"),
+                 "tokenizer.json: `post_processor.single` is empty");
+    refuses_json(POST("\"type\":\"TemplateProcessing\",\"single\":["
+                      "{\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}}]"),
                  "tokenizer.json: `post_processor.single[0].SpecialToken.id` is `[CLS]`, which "
                  "`post_processor.special_tokens` does not define");
     refuses_json(POST("\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"C\",\"type_id\":0}}]"),

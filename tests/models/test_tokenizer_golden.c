@@ -204,7 +204,8 @@ static void fold_vocab(const struct lines *fold)
 /* Capitals of Unicode 16 and 17: the release that made the files does not know them, later ones do. */
 static bool newer(uint32_t c)
 {
-    return c == 0x1C89 || (c >= 0xA7CB && c <= 0xA7DC) || (c >= 0x10D50 && c <= 0x10D65) || (c >= 0x16EA0 && c <= 0x16EB8);
+    return c == 0x1C89 || (c >= 0xA7CB && c <= 0xA7DC) || (c >= 0x10D50 && c <= 0x10D65) ||
+           (c >= 0x16EA0 && c <= 0x16EB8);
 }
 
 /* Expected ids of a word made of these code points (hexadecimal, spaces between). */
@@ -256,7 +257,8 @@ TEST(folding_of_code_points)
 
 /* ---- GLUE ---- */
 
-/* Digest of the ids of one column of a GLUE file (`pairs`: of its two text columns, cut to 128) as glue.sha256 has it. */
+/* Digest of the ids of one column of a GLUE file (`pairs`: of its two text columns, cut to 128), as glue.sha256 has
+ * it. */
 static char *glue_digest(const struct tokenizer *t, const char *name, const char *which, size_t *rows)
 {
     struct lines l = read_lines(arena_printf(arena, &e, "%s/glue/%s", test_data(), name));
