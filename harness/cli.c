@@ -36,12 +36,26 @@ static const struct cli_option table_options[] = {
     {NULL, NULL, NULL},
 };
 static const struct cli_option plot_options[] = {{"format", "png|svg|pdf", "kind of file (png)"}, {NULL, NULL, NULL}};
+static const struct cli_option eval_options[] = {
+    {"task", "TASK", "the task whose dev sets are predicted"},
+    {"data", "DIR", "folder with glue/<TASK>/...; without it $PEFTLAB_DATA, else the run's own"},
+    {"threads", "N", "without it $OMP_NUM_THREADS, else every processor"},
+    {"select", "best|last", "a run's weights at its best evaluation, or at its last (last)"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option export_options[] = {
+    {"to", "hf", "a Hugging Face directory: AutoModelForSequenceClassification and AutoTokenizer load it"},
+    {"select", "best|last", "the weights at the best evaluation, or at the last (last)"},
+    {NULL, NULL, NULL},
+};
 static const struct cli_option no_options[] = {{NULL, NULL, NULL}};
 
 static const char *const spec_name[] = {"SPEC"};
 static const char *const dir_name[] = {"DIR"};
 static const char *const list_name[] = {"methods|models|tasks|metrics|measures|plots"};
 static const char *const describe_names[] = {"method|model|task|measure", "NAME"};
+static const char *const eval_name[] = {"MODEL_OR_RUN"};
+static const char *const export_names[] = {"RUN.h5", "DIR"};
 static const char *const model_name[] = {"MODEL"};
 
 const struct cli_command cli_commands[] = {
@@ -65,6 +79,10 @@ const struct cli_command cli_commands[] = {
      .options = table_options, .min_args = 1, .max_args = 1, .arg_names = dir_name, .run = cli_results_table},
     {.name = "plot", .arguments = "DIR [KIND ...]", .summary = "pictures of a folder of results; prints their paths",
      .options = plot_options, .min_args = 1, .max_args = SIZE_MAX, .arg_names = dir_name, .run = cli_plot},
+    {.name = "eval", .arguments = "MODEL_OR_RUN --task TASK", .summary = "metrics of a run's weights, or of a classifier",
+     .options = eval_options, .min_args = 1, .max_args = 1, .arg_names = eval_name, .run = cli_eval},
+    {.name = "export", .arguments = "RUN.h5 --to hf DIR", .summary = "the trained model for other programs",
+     .options = export_options, .min_args = 2, .max_args = 2, .arg_names = export_names, .run = cli_export},
     {.name = "tokenize", .arguments = "MODEL [FILE]", .summary = "ids of each line of FILE or of standard input",
      .options = no_options, .min_args = 1, .max_args = 2, .arg_names = model_name, .run = cli_tokenize},
     {0},

@@ -96,7 +96,12 @@ bool cli_describe(struct cli_call *c, struct err *e);
 bool cli_status(struct cli_call *c, struct err *e);
 bool cli_results_table(struct cli_call *c, struct err *e);
 bool cli_plot(struct cli_call *c, struct err *e);
+bool cli_eval(struct cli_call *c, struct err *e);
+bool cli_export(struct cli_call *c, struct err *e);
 bool cli_tokenize(struct cli_call *c, struct err *e);
+
+/* --data, else $PEFTLAB_DATA, else NULL; a folder that is not there is an error. */
+bool cli_data(const struct cli_call *c, const char **data, struct err *e);
 
 /* Words of `list` and of `describe`. */
 extern const char *const cli_list_words[], *const cli_describe_words[];

@@ -25,11 +25,19 @@ static const char *command_line(const struct cli_call *c, struct err *e)
     return t.s;
 }
 
+bool cli_data(const struct cli_call *c, const char **data, struct err *e)
+{
+    const char *variable = getenv("PEFTLAB_DATA");
+    *data = cli_given(c, "data");
+    if (!*data && variable && *variable)
+        *data = variable;
+    return !*data || io_is_dir(*data) || err_set(e, ERR_INPUT, "the data folder `%s` does not exist", *data);
+}
+
 static bool parse_launch(struct cli_call *c, struct launch_options *o, struct run_env *env, long long *limit,
                          struct err *e)
 {
     long long jobs = 1, threads = 0;
-    const char *data = getenv("PEFTLAB_DATA");
     *limit = 0;
     TRY(cli_integer(c, "jobs", 1, 1024, &jobs, e) && cli_integer(c, "threads", 1, 4096, &threads, e) &&
         cli_integer(c, "limit", 1, INT_MAX, limit, e));
@@ -40,12 +48,8 @@ static bool parse_launch(struct cli_call *c, struct launch_options *o, struct ru
                                  .fail_fast = cli_given(c, "fail-fast"),
                                  .strict = cli_given(c, "strict"),
                                  .argv = c->argv};
-    *env = (struct run_env){.data = cli_given(c, "data"), .threads = threads ? (int)threads : blas_threads()};
-    if (!env->data && data && *data)
-        env->data = data;
-    if (env->data && !io_is_dir(env->data))
-        return err_set(e, ERR_INPUT, "the data folder %s does not exist", env->data);
-    return (env->command = command_line(c, e)) != NULL;
+    *env = (struct run_env){.threads = threads ? (int)threads : blas_threads()};
+    return cli_data(c, &env->data, e) && (env->command = command_line(c, e)) != NULL;
 }
 
 bool cli_run(struct cli_call *c, struct err *e)
