@@ -9,7 +9,7 @@
 
 enum {
     PANEL_WIDTH = 400, PANEL_HEIGHT = 280,          /* the axes' rectangle   */
-    LEFT = 78, RIGHT = 18, TOP = 34, BOTTOM = 58,   /* around it             */
+    LEFT = 78, RIGHT = 18, TOP = 34, BOTTOM = 66,   /* around it             */
     HEADING = 34, LETTER = 8, SAMPLE = 62,          /* heading; legend       */
     STYLES = 28
 };

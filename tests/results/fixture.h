@@ -83,14 +83,14 @@ static inline void fixture_gradients(struct run_record *r, struct rng *g)
     const uint64_t sizes[] = {4096, 2};
     float v[4096];
     uint32_t scratch[4096];
-    const uint32_t trained[] = {0, 17, 4000};
+    const uint32_t trained[] = {1, 17, 4000};
     struct err e;
     ASSERT_OK(gradient_log_open(&r->gradients, 2, names, sizes, 2, &e), &e);
     for (int step = 0; step < 3; step++) {
         struct gradient_cell *c = gradient_log_step(&r->gradients, 50 * step, &e);
         assert_non_null(c);
         for (size_t i = 0; i < 4096; i++)
-            v[i] = i % 100 == 0 ? 0 : (float)(pow(10, -5 + 1.5 * rng_normal(g)));
+            v[i] = i % 100 == 0 ? 0 : (float)(pow(10, -5 + .5 * rng_normal(g)));
         gradient_measure(&c[0], v, 4096, trained, 3, scratch);
         gradient_measure(&c[1], v + 1, 2, NULL, 2, scratch);
     }
