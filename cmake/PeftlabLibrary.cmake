@@ -1,5 +1,6 @@
-# peftlab_library(<folder> [F64] [EMBED <dir>] LINK <libraries>...): the static library of one layer, made of the C files
-# in its folder and sub-folders. F64 builds it a second time in double precision (<folder>_f64) for the gradient checks.
+# peftlab_library(<folder> [F64] [EMBED <dir>] LINK <libraries>...): the static library of one layer, made of the C
+# files in its folder and sub-folders. F64 builds it a second time in double precision (<folder>_f64) for the gradient
+# checks.
 function(peftlab_library name)
   cmake_parse_arguments(ARG "F64" "EMBED" "LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.c)

@@ -1,7 +1,8 @@
 /*
- * What was trained, as a safetensors file: for every parameter with a request its trained values under its own name, and
- * beside a partial request the list of its indices as `<name>.index` with form and block in the metadata
- * (`<name>.form`: rows, cols, blocks or entries). Reading it into a model with the same requests gives the same weights.
+ * What was trained, as a safetensors file: for every parameter with a request its trained values under its own name,
+ * and beside a partial request the list of its indices as `<name>.index` with form and block in the metadata
+ * (`<name>.form`: rows, cols, blocks or entries). Reading it into a model with the same requests gives the same
+ * weights.
  */
 #ifndef HARNESS_DELTA_H
 #define HARNESS_DELTA_H
@@ -9,7 +10,8 @@
 #include "models/model.h"
 #include "models/safetensors.h"
 
-/* Tensors of the delta, in the arena; values are gathered copies for partial requests. `extra` leaves room at the end. */
+/* Tensors of the delta, in the arena; values are gathered copies for partial requests. `extra` leaves room at the
+ * end. */
 bool delta_tensors(const struct model *m, size_t extra, struct arena *a, struct tensor **tensor, size_t *n,
                    const char ***metadata, struct err *e);
 

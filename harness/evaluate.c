@@ -1,6 +1,6 @@
 /*
- * Evaluation: logits of every row without dropout, metrics of the task, the choice of the best evaluation. The rows that
- * select are a held-out part of the training set, one half of dev, or dev itself (`select_on`).
+ * Evaluation: logits of every row without dropout, metrics of the task, the choice of the best evaluation. The rows
+ * that select are a held-out part of the training set, one half of dev, or dev itself (`select_on`).
  */
 #include "harness/session.h"
 
@@ -11,8 +11,8 @@
 #include "base/log.h"
 
 /* Rows [from, to), a piece at a time. */
-static void evaluate_rows(struct session *s, const struct dataset *d, size_t from, size_t to, float *logits, double *sum,
-                          double *tokens)
+static void evaluate_rows(struct session *s, const struct dataset *d, size_t from, size_t to, float *logits,
+                          double *sum, double *tokens)
 {
     size_t labels = (size_t)s->model.config.num_labels;
     struct batch piece;
@@ -122,7 +122,8 @@ static bool evaluate_dev(struct session *s, size_t dev, struct arena *a, struct 
 }
 
 /* The headline metric on the selecting rows. */
-static bool selecting_metric(struct session *s, const struct outcome *dev, struct arena *a, double *value, struct err *e)
+static bool selecting_metric(struct session *s, const struct outcome *dev, struct arena *a, double *value,
+                             struct err *e)
 {
     const struct task_metric *headline = &s->spec->task->metric[s->spec->task->headline];
     const struct dataset *d = &s->select.data;

@@ -1,6 +1,6 @@
 /*
- * Opens a run: tokenized data, model with its weights, the method's declarations, memory for what was declared. Texts and
- * the tokenizer are gone once the data are tokens.
+ * Opens a run: tokenized data, model with its weights, the method's declarations, memory for what was declared. Texts
+ * and the tokenizer are gone once the data are tokens.
  */
 #include "harness/session.h"
 
@@ -19,7 +19,8 @@ bool session_time(struct session *s, const char *phase, double *since, struct er
     return run_record_time(&s->record, phase, spent, e);
 }
 
-/* ---- data ---------------------------------------------------------------------------------------------------------- */
+/* ---- data
+ * ---------------------------------------------------------------------------------------------------------- */
 
 /* Texts on their way to tokens, in an arena that is destroyed afterwards. */
 struct texts {
@@ -37,7 +38,8 @@ static bool tokenize(struct session *s, struct texts *x, const struct examples *
 static bool read_train(struct session *s, struct texts *x, struct err *e)
 {
     const struct train_options *o = &s->spec->train;
-    struct subset subset = {o->train_samples, o->per_class, o->select_on == SELECT_TRAIN_HOLDOUT ? o->train_holdout : 0};
+    struct subset subset = {o->train_samples, o->per_class,
+                            o->select_on == SELECT_TRAIN_HOLDOUT ? o->train_holdout : 0};
     TRY(examples_load_train(&x->train, &x->held, s->spec->task, s->env->data, &subset, s->spec->limit, s->spec->seed,
                             x->arena, e));
     if (x->train.skipped)
@@ -100,7 +102,8 @@ static bool load_data(struct session *s, enum session_use use, struct err *e)
     return ok;
 }
 
-/* ---- batches ------------------------------------------------------------------------------------------------------- */
+/* ---- batches
+ * ------------------------------------------------------------------------------------------------------- */
 
 static bool plan_batches(struct session *s, struct err *e)
 {
@@ -114,7 +117,8 @@ static bool plan_batches(struct session *s, struct err *e)
     return true;
 }
 
-/* One packer and one workspace serve training and evaluation: capacity for the longest and shortest rows of all sets. */
+/* One packer and one workspace serve training and evaluation: capacity for the longest and shortest rows of all
+ * sets. */
 static bool make_packer(struct session *s, struct workspace_shape *shape, struct err *e)
 {
     struct dataset widest = s->train;
@@ -131,7 +135,8 @@ static bool make_packer(struct session *s, struct workspace_shape *shape, struct
     return packer_init(&s->packer, &widest, s->piece_tokens, s->rows_together, s->arena, e);
 }
 
-/* ---- model and method ---------------------------------------------------------------------------------------------- */
+/* ---- model and method
+ * ---------------------------------------------------------------------------------------------- */
 
 static void say_what_was_loaded(const struct session *s)
 {

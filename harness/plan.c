@@ -1,7 +1,7 @@
 /*
- * What a run will need, from config.json and the task file alone: the model is built without memory, head and method make
- * their requests, and the functions that will take memory are asked how much. Sequences are counted as max_seq_length
- * long, so that a plan is what can be needed at most; the time of `select` (reported apart) is left out.
+ * What a run will need, from config.json and the task file alone: the model is built without memory, head and method
+ * make their requests, and the functions that will take memory are asked how much. Sequences are counted as
+ * max_seq_length long, so that a plan is what can be needed at most; the time of `select` (reported apart) is left out.
  */
 #include <math.h>
 #include <string.h>
@@ -13,7 +13,10 @@
 static long long least(long long a, long long b) { return a < b ? a : b; }
 
 /* Rows of a set under --limit; 0 where the task file states none. */
-static long long limited(const struct run_spec *r, long long rows) { return r->limit > 0 ? least(rows, r->limit) : rows; }
+static long long limited(const struct run_spec *r, long long rows)
+{
+    return r->limit > 0 ? least(rows, r->limit) : rows;
+}
 
 /* Rows of the training set before and after the hold-out. Its rounding in each class is not known here. */
 static long long training_rows(const struct run_spec *r, long long *held)

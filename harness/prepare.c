@@ -88,8 +88,9 @@ static bool check_memory(const struct run_spec *r, struct arena *a, struct err *
 static bool identify(struct run_spec *r, struct arena *a, struct err *e)
 {
     struct text t = {.arena = a};
-    TRY(text_add(&t, e, "config %s\ntask %s %lld %s\nmodel %s\ntokenizer %s\ndata %s\n", r->config_digest, r->task->name,
-                 r->task->version, r->task->digest, r->model_digest, r->tokenizer_digest, r->data_digest));
+    TRY(text_add(&t, e, "config %s\ntask %s %lld %s\nmodel %s\ntokenizer %s\ndata %s\n", r->config_digest,
+                 r->task->name, r->task->version, r->task->digest, r->model_digest, r->tokenizer_digest,
+                 r->data_digest));
     return digest_text(&t, r->identity, e);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Probes: the gradient of one training batch at the present weights, as one piece with per-layer recomputation, shown tensor
- * by tensor to a tap. Nothing of it stays, and no requested gradient is touched.
+ * Probes: the gradient of one training batch at the present weights, as one piece with per-layer recomputation, shown
+ * tensor by tensor to a tap. Nothing of it stays, and no requested gradient is touched.
  */
 #include "harness/session.h"
 

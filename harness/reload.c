@@ -1,5 +1,5 @@
-/* Reloading: see reload.h. A result file keeps the resolved spec of its run; from that, and the delta beside it, the session
- * is opened again as for training. */
+/* Reloading: see reload.h. A result file keeps the resolved spec of its run; from that, and the delta beside it, the
+ * session is opened again as for training. */
 #include "harness/reload.h"
 
 #include <string.h>
@@ -86,8 +86,8 @@ static bool open_directory(struct reloaded *r, const char *model, const char *ta
                            struct err *e)
 {
     char *text = arena_printf(r->arena, e,
-                              "model: \"%s\"\ntasks: [%s]\nmethods: [head]\ntrain: {select_on: dev, max_steps: 0}\n", model,
-                              task);
+                              "model: \"%s\"\ntasks: [%s]\nmethods: [head]\ntrain: {select_on: dev, max_steps: 0}\n",
+                              model, task);
     TRY(text && (r->spec = spec_parse("eval", text, 0, r->arena, e)));
     r->run = &r->spec->run[0];
     r->open = true;
@@ -141,7 +141,8 @@ bool reload_export_hf(const char *run_path, bool best, const char *dir, struct e
         return err_set(e, ERR_ENV, "out of memory");
     if (!is_run(run_path))
         err_at(e, ERR_INPUT, run_path, 0, 0, "is no result file (.h5) of a run");
-    bool ok = is_run(run_path) && open_run(&r, run_path, NULL, best, &env, SESSION_MODEL, e) && export_reloaded(&r, dir, e);
+    bool ok =
+        is_run(run_path) && open_run(&r, run_path, NULL, best, &env, SESSION_MODEL, e) && export_reloaded(&r, dir, e);
     close_reloaded(&r);
     return ok;
 }

@@ -1,6 +1,6 @@
 /*
- * One run: open, select or resume, train, and leave a result. Whatever ends a run that had started is in its result file:
- * a run that failed or diverged has one too.
+ * One run: open, select or resume, train, and leave a result. Whatever ends a run that had started is in its result
+ * file: a run that failed or diverged has one too.
  */
 #include "harness/run.h"
 

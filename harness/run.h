@@ -22,14 +22,15 @@ extern volatile sig_atomic_t run_interrupted;
 bool run_prepare(struct run_spec *r, const struct run_env *env, struct arena *a, struct err *e);
 
 /* Trains, evaluates, writes <out>/runs/<name>.h5 and what `keep` asks for. Resumes from <name>.ckpt when there is one.
- * ERR_INTERRUPTED: a checkpoint was written. A run that diverges or fails while it runs leaves a result with that status and
- * gives ERR_RUN. */
+ * ERR_INTERRUPTED: a checkpoint was written. A run that diverges or fails while it runs leaves a result with that
+ * status and gives ERR_RUN. */
 bool run_execute(const struct run_spec *r, const struct run_env *env, struct err *e);
 
 /* Path of a run's file with this ending (`.h5`, `.safetensors`, `.best.safetensors`, `.ckpt`, `.claim`). */
 char *run_path(const struct run_spec *r, const struct run_env *env, const char *ending, struct arena *a, struct err *e);
 
-/* What a run will need, from config.json and the task file alone: counts, steps, bytes by tag (and their sum at the peak). */
+/* What a run will need, from config.json and the task file alone: counts, steps, bytes by tag (and their sum at the
+ * peak). */
 struct run_plan {
     size_t trainable, trainable_with_head, total;
     long long steps;

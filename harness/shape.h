@@ -1,6 +1,6 @@
 /*
- * Shapes of the buffers of a run. One function serves `plan` and the trainer, so that what is declared is what is taken.
- * Capacities are those of packer_init with the same rows and piece_tokens.
+ * Shapes of the buffers of a run. One function serves `plan` and the trainer, so that what is declared is what is
+ * taken. Capacities are those of packer_init with the same rows and piece_tokens.
  */
 #ifndef HARNESS_SHAPE_H
 #define HARNESS_SHAPE_H
@@ -18,7 +18,8 @@ enum run_pass {
  * batch_size. */
 size_t run_pass_rows(const struct run_spec *r, enum run_pass pass);
 
-/* The piece_tokens argument of packer_init and packer_next: 0 where all rows are one piece (a probe, micro_batch: none). */
+/* The piece_tokens argument of packer_init and packer_next: 0 where all rows are one piece (a probe, micro_batch:
+ * none). */
 int run_piece_tokens(const struct run_spec *r, enum run_pass pass);
 
 /* Shape of the workspace for n rows of `shortest` to `longest` tokens (of a dataset, or what plan assumes). */

@@ -293,7 +293,8 @@ static struct spec_lists lists(const struct reader *r)
                                .run_from = &r->common_from};
 }
 
-/* The runs of all seeds of a variant on one task and model: checked once, since seeds change nothing that is checked. */
+/* The runs of all seeds of a variant on one task and model: checked once, since seeds change nothing that is
+ * checked. */
 static bool add_seeds(struct spec *s, const struct reader *r, size_t task, size_t model, size_t variant)
 {
     const struct variant *v = r->variant[variant];
@@ -318,8 +319,8 @@ static bool check_twins(const struct reader *r, const struct spec *s)
         for (size_t k = 0; k < i; k++) {
             const struct run_spec *a = &s->run[i * r->n_seeds], *b = &s->run[k * r->n_seeds];
             if (strcmp(a->config_digest, b->config_digest) == 0)
-                return yaml_err(r->e, a->method_at, "method %s, variant %s, makes the same runs as line %d", a->method->name,
-                                a->variant, b->method_at->line);
+                return yaml_err(r->e, a->method_at, "method %s, variant %s, makes the same runs as line %d",
+                                a->method->name, a->variant, b->method_at->line);
         }
     return true;
 }

@@ -72,7 +72,7 @@ struct run_spec {
     size_t n_measures;
     long long limit;                      /* --limit N: rows of every set, 0: all          */
     struct values config;                 /* every resolved option, dotted keys: /config   */
-    const char *resolved;                 /* the run as YAML text with the origin of each value, for /meta and spec.yaml */
+    const char *resolved; /* the run as YAML text with the origin of each value, for /meta and spec.yaml */
     char config_digest[IO_DIGEST];        /* of what results depend on (keep, save_steps, ... left out) */
     /* set by prepare: */
     char data_digest[IO_DIGEST], model_digest[IO_DIGEST], tokenizer_digest[IO_DIGEST];

@@ -1,9 +1,10 @@
 /*
  * grid and zip. `grid` lists values of several options and takes every combination (the Cartesian product); `zip` lists
- * as many values for each and takes the first of all, the second of all, ... Both stand in a method's entry, or, with train.*
- * keys alone, at the top of the spec, where they hold for every method.
+ * as many values for each and takes the first of all, the second of all, ... Both stand in a method's entry, or, with
+ * train.* keys alone, at the top of the spec, where they hold for every method.
  *
- * Authority, as for values: top of the spec < a method's entry < command line. A value outranks the axes of its key below it.
+ * Authority, as for values: top of the spec < a method's entry < command line. A value outranks the axes of its key
+ * below it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -93,8 +94,8 @@ static bool check_axis(const struct collector *c, const struct yaml *y, const st
     if (zip && twin && rank(twin, method) == rank(y, method))
         return yaml_err_key(c->e, y, "`%s` stands in grid too", y->key);
     if (zip && yaml_count(y) != yaml_count(map->child))
-        return yaml_err(c->e, y, "zip: `%s` has %zu values and `%s` has %zu; parallel lists must be equally long", y->key,
-                        yaml_count(y), map->child->key, yaml_count(map->child));
+        return yaml_err(c->e, y, "zip: `%s` has %zu values and `%s` has %zu; parallel lists must be equally long",
+                        y->key, yaml_count(y), map->child->key, yaml_count(map->child));
     return true;
 }
 

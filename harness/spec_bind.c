@@ -1,6 +1,6 @@
 /*
- * From the tree to option structs. Each layer is bound over the one below: defaults, `train:` of the spec, its axes, the
- * method's entry, its axes, and then the same once more for what the command line gave.
+ * From the tree to option structs. Each layer is bound over the one below: defaults, `train:` of the spec, its axes,
+ * the method's entry, its axes, and then the same once more for what the command line gave.
  */
 #include <ctype.h>
 #include <math.h>
@@ -159,7 +159,8 @@ static bool effective_map(struct variant *v, const struct yaml *entry, struct ar
 {
     struct yaml *map = ARENA_NEW(a, MEM_DATA, struct yaml, 1, e), **tail = &map->child;
     TRY(map);
-    *map = (struct yaml){.kind = YAML_MAP, .file = entry->file, .line = entry->key_line, .col = entry->key_col, .value = ""};
+    *map = (struct yaml){
+        .kind = YAML_MAP, .file = entry->file, .line = entry->key_line, .col = entry->key_col, .value = ""};
     for (const struct opt *row = v->method->options; row->name; row++) {
         const struct yaml *from = v->options_from.row[row - v->method->options];
         if (from)

@@ -25,7 +25,8 @@ static bool check_train(const struct run_spec *r, const struct variant *v, struc
     if (t->train_samples && t->per_class)
         return yaml_err(e, train_place(v, "per_class"), "per_class and train_samples exclude each other");
     if (t->per_class && r->task->kind == TASK_REGRESSION)
-        return yaml_err(e, train_place(v, "per_class"), "per_class needs classes; task %s is a regression", r->task->name);
+        return yaml_err(e, train_place(v, "per_class"), "per_class needs classes; task %s is a regression",
+                        r->task->name);
     if (t->select_on == SELECT_TRAIN_HOLDOUT && t->train_holdout <= 0)
         return yaml_err(e, train_place(v, "train_holdout"),
                         "train_holdout is 0, but select_on is train_holdout: nothing is left to select on");

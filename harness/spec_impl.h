@@ -25,8 +25,8 @@ struct origins {
 
 /* ---- spec_words.c ---- */
 
-/* Error at y's key: "unknown key `x` for <what>", followed by the name that it has here where it is a habit from elsewhere,
- * by the place where it belongs, or by the nearest of `known` (NULL-terminated). Always false. */
+/* Error at y's key: "unknown key `x` for <what>", followed by the name that it has here where it is a habit from
+ * elsewhere, by the place where it belongs, or by the nearest of `known` (NULL-terminated). Always false. */
 bool spec_unknown_key(const struct yaml *y, const char *what, const char *const *known, struct err *e);
 
 /* Error unless every key of the map (NULL or null: none) is a row of the table or among `also`. */
@@ -42,8 +42,8 @@ bool spec_has_word(const char *const *words, const char *word);
 
 /* ---- spec_merge.c ---- */
 
-/* The tree of a spec: its includes, itself (the file, or `text` where that is not NULL), the overrides; entries of `methods`
- * are maps of one key, the method. */
+/* The tree of a spec: its includes, itself (the file, or `text` where that is not NULL), the overrides; entries of
+ * `methods` are maps of one key, the method. */
 struct yaml *spec_tree(const char *path, const char *text, const char *const *overrides, size_t n_overrides,
                        struct arena *a, struct err *e);
 
@@ -66,8 +66,8 @@ struct axes {
     size_t combinations;
 };
 
-/* The axes that hold for an entry of `methods`: those at the top of the spec (train.* alone) and its own. An axis whose key has
- * a value of higher authority is left out. */
+/* The axes that hold for an entry of `methods`: those at the top of the spec (train.* alone) and its own. An axis whose
+ * key has a value of higher authority is left out. */
 bool spec_axes(struct axes *x, const struct yaml *root, const struct method *m, const struct yaml *entry,
                struct arena *a, struct err *e);
 

@@ -1,7 +1,7 @@
 /*
- * From files and arguments to one tree: includes first, in their order, then the file, then the overrides. Maps are merged
- * key by key, everything else is replaced; each node keeps its own place, so that a message names the file and line of
- * the value that counts.
+ * From files and arguments to one tree: includes first, in their order, then the file, then the overrides. Maps are
+ * merged key by key, everything else is replaced; each node keeps its own place, so that a message names the file and
+ * line of the value that counts.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,7 +252,8 @@ static bool override_method(struct yaml *root, const struct yaml *member, const 
             entry->child = NULL;
         }
         if (entry->kind != YAML_MAP)
-            return yaml_err(e, entry, "the options of %s are %s; they must be a map", entry->key, yaml_kind_name(entry));
+            return yaml_err(e, entry, "the options of %s are %s; they must be a map", entry->key,
+                            yaml_kind_name(entry));
         merge(entry, over);
         found = true;
     }

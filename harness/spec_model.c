@@ -63,8 +63,8 @@ static bool nothing_named(const struct run_spec *r, const struct model *m, size_
     bool has_pooler = m->config.family == FAMILY_BERT && m->config.pooling == POOLING_POOLER;
     char hint[128], msg[768];
     text_did_you_mean(r->head.word[word], has_pooler ? words : no_pooler, hint, sizeof hint);
-    snprintf(msg, sizeof msg, "`%.200s` in head names no part of the head of %.200s%s", r->head.word[word], r->model.name,
-             hint);
+    snprintf(msg, sizeof msg, "`%.200s` in head names no part of the head of %.200s%s", r->head.word[word],
+             r->model.name, hint);
     return head_error(r, word, msg, e);
 }
 

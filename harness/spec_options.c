@@ -1,6 +1,7 @@
 /*
- * The keys of `train:` and those that stand beside it in a spec. Names and defaults of `train:` are those of Hugging Face's
- * TrainingArguments; batch_size (examples of one optimizer step, whatever the hardware) and what follows select_on are ours.
+ * The keys of `train:` and those that stand beside it in a spec. Names and defaults of `train:` are those of Hugging
+ * Face's TrainingArguments; batch_size (examples of one optimizer step, whatever the hardware) and what follows
+ * select_on are ours.
  */
 #include <math.h>
 
@@ -32,8 +33,8 @@ const struct opt train_options[] = {
     {.name = "optim", .type = OPT_ENUM, .offset = AT(optim), .words = OPTIM_WORDS, .help = "optimizer"},
     {.name = "adam_beta1", .type = OPT_REAL, .offset = AT(adam_beta1), .dflt = .9, .min = 0, .max = 1, .open_max = true,
      .help = "AdamW: decay of the mean gradient"},
-    {.name = "adam_beta2", .type = OPT_REAL, .offset = AT(adam_beta2), .dflt = .999, .min = 0, .max = 1, .open_max = true,
-     .help = "AdamW: decay of the mean squared gradient"},
+    {.name = "adam_beta2", .type = OPT_REAL, .offset = AT(adam_beta2), .dflt = .999, .min = 0, .max = 1,
+     .open_max = true, .help = "AdamW: decay of the mean squared gradient"},
     {.name = "adam_epsilon", .type = OPT_REAL, .offset = AT(adam_epsilon), .dflt = 1e-8, .min = 0, .max = INFINITY,
      .help = "AdamW: added to the root of the mean squared gradient"},
     {.name = "momentum", .type = OPT_REAL, .offset = AT(momentum), .dflt = 0, .min = 0, .max = 1, .open_max = true,
@@ -46,8 +47,8 @@ const struct opt train_options[] = {
      .help = "share of the steps in which the learning rate rises"},
     {.name = "warmup_steps", .type = OPT_INT, .offset = AT(warmup_steps), .dflt = 0, .min = 0, .max = INFINITY,
      .help = "the same in steps; above 0 it overrides warmup_ratio"},
-    {.name = "eval_strategy", .type = OPT_ENUM, .offset = AT(eval_strategy), .dflt = EVAL_EPOCH, .words = "epoch|steps|no",
-     .help = "when to evaluate; no: once, at the end"},
+    {.name = "eval_strategy", .type = OPT_ENUM, .offset = AT(eval_strategy), .dflt = EVAL_EPOCH,
+     .words = "epoch|steps|no", .help = "when to evaluate; no: once, at the end"},
     {.name = "eval_steps", .type = OPT_INT, .offset = AT(eval_steps), .dflt = 500, .min = 1, .max = INFINITY,
      .help = "steps between evaluations with eval_strategy: steps"},
     {.name = "select_on", .type = OPT_ENUM, .offset = AT(select_on), .dflt = SELECT_TRAIN_HOLDOUT,
@@ -62,12 +63,13 @@ const struct opt train_options[] = {
      .help = "rows of each class of the training set, drawn at random; 0: all"},
     {.name = "train_holdout", .type = OPT_REAL, .offset = AT(train_holdout), .dflt = .1, .min = 0, .max = 1,
      .open_max = true, .help = "share of the training set held out for select_on: train_holdout"},
-    {.name = "micro_batch", .type = OPT_ENUM, .offset = AT(micro_batch), .dflt = MICRO_BATCH_TUNED, .words = "tuned|none",
+    {.name = "micro_batch", .type = OPT_ENUM, .offset = AT(micro_batch), .dflt = MICRO_BATCH_TUNED,
+     .words = "tuned|none",
      .help = "tuned: pieces of piece_tokens; none: a micro-batch is one piece, as papers count memory"},
     {.name = "piece_tokens", .type = OPT_INT, .offset = AT(piece_tokens), .dflt = 1024, .min = 1, .max = 16777216,
      .help = "tokens that go through the model together"},
-    {.name = "hidden_dropout_prob", .type = OPT_REAL, .offset = AT(hidden_dropout_prob), .dflt = NAN, .min = 0, .max = 1,
-     .open_max = true, .help = "dropout of hidden states; none: as config.json says"},
+    {.name = "hidden_dropout_prob", .type = OPT_REAL, .offset = AT(hidden_dropout_prob), .dflt = NAN, .min = 0,
+     .max = 1, .open_max = true, .help = "dropout of hidden states; none: as config.json says"},
     {.name = "attention_probs_dropout_prob", .type = OPT_REAL, .offset = AT(attention_probs_dropout_prob), .dflt = NAN,
      .min = 0, .max = 1, .open_max = true, .help = "dropout of attention probabilities; none: as config.json says"},
     {.name = "classifier_dropout", .type = OPT_REAL, .offset = AT(classifier_dropout), .dflt = NAN, .min = 0, .max = 1,

@@ -1,6 +1,6 @@
 /*
- * A resolved spec in writing: as a spec again, every value with its origin behind it (for <out>/spec.yaml and /meta), as
- * /config of a run, and as the digest of what a run's numbers depend on.
+ * A resolved spec in writing: as a spec again, every value with its origin behind it (for <out>/spec.yaml and /meta),
+ * as /config of a run, and as the digest of what a run's numbers depend on.
  */
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * Wrong keys. There are no aliases: a name from another program is an unknown key, but the message says what it is called
- * here, or where it stands.
+ * Wrong keys. There are no aliases: a name from another program is an unknown key, but the message says what it is
+ * called here, or where it stands.
  */
 #include <stdio.h>
 #include <string.h>

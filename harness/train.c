@@ -1,7 +1,7 @@
 /*
- * The training loop. It knows steps, micro-batches and pieces; methods act through their hooks alone. Order of events in a
- * step: measurements, before_backward, for each micro-batch (forward, loss, backward, after_micro_batch), after_backward,
- * clip, step. A step's loss is the sum over its examples divided by their number, whatever the cuts.
+ * The training loop. It knows steps, micro-batches and pieces; methods act through their hooks alone. Order of events
+ * in a step: measurements, before_backward, for each micro-batch (forward, loss, backward, after_micro_batch),
+ * after_backward, clip, step. A step's loss is the sum over its examples divided by their number, whatever the cuts.
  */
 #include "harness/session.h"
 

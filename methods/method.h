@@ -63,7 +63,8 @@ struct method {
     bool (*after_micro_batch)(void *self, struct method_env *env, struct err *e);
     bool (*after_backward)(void *self, struct method_env *env, struct err *e);
     bool (*step)(void *self, struct method_env *env, double schedule, struct err *e); /* default: optim_step          */
-    /* Back to plain weights, overrides gone; added parameters stay in the list, without effect. Default: they are plain. */
+    /* Back to plain weights, overrides gone; added parameters stay in the list, without effect. Default: they are
+     * plain. */
     bool (*fold)(void *self, struct method_env *env, struct err *e);
     void (*report)(void *self, struct method_env *env, struct method_report *report);
     /* State beside indices, weights and optimizer that a resumed run needs: shown tensor by tensor, to be saved or

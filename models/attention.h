@@ -1,7 +1,7 @@
 /*
  * Multi-head self-attention over packed sequences (Vaswani et al. 2017): for each sequence and head,
- * ctx = dropout(softmax(Q Kᵀ / sqrt(d))) V. Probabilities are not kept: backward computes them again, so that memory stays
- * linear in the length.
+ * ctx = dropout(softmax(Q Kᵀ / sqrt(d))) V. Probabilities are not kept: backward computes them again, so that memory
+ * stays linear in the length.
  */
 #ifndef MODELS_ATTENTION_H
 #define MODELS_ATTENTION_H

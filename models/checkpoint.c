@@ -1,6 +1,6 @@
 /*
- * Checkpoints: see checkpoint.h. What files call a parameter varies with their age and with the class that saved them; here
- * all of that becomes the one name that the registry has.
+ * Checkpoints: see checkpoint.h. What files call a parameter varies with their age and with the class that saved them;
+ * here all of that becomes the one name that the registry has.
  */
 #include "models/checkpoint.h"
 
@@ -91,7 +91,8 @@ static const struct safetensors *shard(struct checkpoint *c, const struct model_
         if (strcmp(c->file_name[i], name) == 0)
             return &c->file[i];
     if (strchr(name, '/') || !text_ends(name, ".safetensors")) {
-        err_at(e, ERR_INPUT, c->path, 0, 0, "`weight_map` names `%.200s`, which is no safetensors file beside it", name);
+        err_at(e, ERR_INPUT, c->path, 0, 0, "`weight_map` names `%.200s`, which is no safetensors file beside it",
+               name);
         return NULL;
     }
     char *copy = arena_strdup(a, name, e);
@@ -287,8 +288,9 @@ static bool choose_entry(const struct checkpoint *c, const struct model *m, cons
             return wrong_shape(*entry, m, p, e);
         *entry = NULL;
     } else if (!tensor_is_float(t->type)) {
-        return err_at(e, ERR_INPUT, (*entry)->file->path, 0, 0, "tensor `%s`: dtype is %s; weights are F32, F16, BF16 or F64",
-                      t->name, tensor_type_name(t->type));
+        return err_at(e, ERR_INPUT, (*entry)->file->path, 0, 0,
+                      "tensor `%s`: dtype is %s; weights are F32, F16, BF16 or F64", t->name,
+                      tensor_type_name(t->type));
     }
     return true;
 }

@@ -1,6 +1,6 @@
 /*
- * Pretrained weights: model.safetensors, or its shards with an index, of a model source. Parameters that a file holds as
- * aligned F32 are used where they lie in its private mapping, so that no weight is ever in memory twice; other types
+ * Pretrained weights: model.safetensors, or its shards with an index, of a model source. Parameters that a file holds
+ * as aligned F32 are used where they lie in its private mapping, so that no weight is ever in memory twice; other types
  * are converted once.
  *
  * One checkpoint serves one load: training writes into its mapping (never into the file).
@@ -41,9 +41,9 @@ bool checkpoint_is_random(const struct checkpoint *c);
 bool checkpoint_digest(const struct checkpoint *c, char hex[IO_DIGEST], struct err *e);
 
 /* Everything checkpoint_load can find wrong, without loading: each parameter of the model must be there under its name
- * (with or without the `bert.` or `roberta.` prefix, LayerNorm's weight and bias also as gamma and beta), floating-point
- * and of its shape. Only head parameters may be missing. A head of another shape, such as a classifier of another number of
- * labels, is an error unless reinit_head. Errors name file, tensor and shapes. */
+ * (with or without the `bert.` or `roberta.` prefix, LayerNorm's weight and bias also as gamma and beta),
+ * floating-point and of its shape. Only head parameters may be missing. A head of another shape, such as a classifier
+ * of another number of labels, is an error unless reinit_head. Errors name file, tensor and shapes. */
 bool checkpoint_check(const struct checkpoint *c, const struct model *m, bool reinit_head, struct err *e);
 
 /* Gives every parameter of the registry (added ones apart) its weights. Parameters in place are counted in the arena as

@@ -1,6 +1,7 @@
 /*
- * config.json: see config.h. Defaults of missing keys are those of Hugging Face's BertConfig and RobertaConfig classes, which
- * are not the values of the published checkpoints (roberta-base itself states 514 positions, one token type, eps 1e-5).
+ * config.json: see config.h. Defaults of missing keys are those of Hugging Face's BertConfig and RobertaConfig classes,
+ * which are not the values of the published checkpoints (roberta-base itself states 514 positions, one token type, eps
+ * 1e-5).
  */
 #include "models/config.h"
 
@@ -25,7 +26,8 @@ static const struct model_config defaults[] = {
 
 static const char *const family_names[] = {[FAMILY_BERT] = "bert", [FAMILY_ROBERTA] = "roberta", NULL};
 
-/* An integer key, its place and range: wide enough for every model there is, narrow enough that no product overflows. */
+/* An integer key, its place and range: wide enough for every model there is, narrow enough that no product
+ * overflows. */
 struct size_key {
     const char *name;
     size_t offset;

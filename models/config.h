@@ -24,8 +24,8 @@ struct model_config {
     enum pooling pooling;
 };
 
-/* Reads and checks config.json. Errors name the file and the key: a model type that is not supported, an activation other
- * than exact GELU, sizes that do not divide, values out of range. num_labels becomes 2, pooling POOLER. */
+/* Reads and checks config.json. Errors name the file and the key: a model type that is not supported, an activation
+ * other than exact GELU, sizes that do not divide, values out of range. num_labels becomes 2, pooling POOLER. */
 bool model_config_read(struct model_config *c, const struct model_source *source, struct arena *a, struct err *e);
 
 /* Names of the labels in id order (id2label of config.json), in the arena; *n = 0 and NULL names when it has none. */

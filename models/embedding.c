@@ -42,8 +42,8 @@ void embedding_forward(const struct model *m, struct workspace *ws, const struct
 {
     const struct norm *n = &m->embedding_norm;
     sum_embeddings(m, p->batch, ws->xhat0);
-    layernorm_forward(p->batch->n_tok, m->config.hidden_size, (real)m->config.layer_norm_eps, ws->xhat0, n->w->w, n->b->w,
-                      ws->xhat0, ws->rstd0, hidden);
+    layernorm_forward(p->batch->n_tok, m->config.hidden_size, (real)m->config.layer_norm_eps, ws->xhat0, n->w->w,
+                      n->b->w, ws->xhat0, ws->rstd0, hidden);
     drop(m, p, hidden);
 }
 

@@ -1,7 +1,7 @@
 /*
  * Heads as in BertForSequenceClassification (pooler: tanh of a dense layer on the first token; dropout; classifier) and
- * RobertaForSequenceClassification (dropout; dense; tanh; dropout; out_proj), with pooling cls or mean as options; losses
- * as there: cross-entropy over classes, mean squared error for a regression.
+ * RobertaForSequenceClassification (dropout; dense; tanh; dropout; out_proj), with pooling cls or mean as options;
+ * losses as there: cross-entropy over classes, mean squared error for a regression.
  */
 #include "models/workspace.h"
 
@@ -17,7 +17,8 @@ static uint32_t site_classifier(const struct model *m) { return 2 + 3 * (uint32_
 static void drop(const struct model *m, const struct pass *p, uint32_t site, real *x)
 {
     const struct model_config *c = &m->config;
-    struct dropout d = workspace_dropout(p, site, c->classifier_dropout < 0 ? c->hidden_dropout_prob : c->classifier_dropout);
+    struct dropout d =
+        workspace_dropout(p, site, c->classifier_dropout < 0 ? c->hidden_dropout_prob : c->classifier_dropout);
     for (int s = 0; s < p->batch->n_seq; s++) {
         d.row = (uint32_t)p->batch->row[s];
         dropout_range(&d, 0, (size_t)c->hidden_size, x + (size_t)s * (size_t)c->hidden_size);

@@ -20,16 +20,17 @@ void gelu_forward(size_t n, const real *x, real *y);
 /* dx = dy * (Phi(x) + x phi(x)); dx may be dy. */
 void gelu_backward(size_t n, const real *x, const real *dy, real *dx);
 
-/* LayerNorm over the columns (biased variance, as torch): xhat = (x - mean) * rstd, y = xhat * w + b. xhat may be x; y may
- * be NULL. rstd [rows]. */
-void layernorm_forward(int rows, int cols, real eps, const real *x, const real *w, const real *b, real *xhat, real *rstd,
-                       real *y);
+/* LayerNorm over the columns (biased variance, as torch): xhat = (x - mean) * rstd, y = xhat * w + b. xhat may be x; y
+ * may be NULL. rstd [rows]. */
+void layernorm_forward(int rows, int cols, real eps, const real *x, const real *w, const real *b, real *xhat,
+                       real *rstd, real *y);
 
 /* y = xhat * w + b again, bit for bit as layernorm_forward gave it. */
 void layernorm_output(int rows, int cols, const real *xhat, const real *w, const real *b, real *y);
 
 /* dx = rstd * (g - mean(g) - xhat * mean(g * xhat)), g = dy * w; dx may be dy. */
-void layernorm_backward(int rows, int cols, const real *xhat, const real *rstd, const real *w, const real *dy, real *dx);
+void layernorm_backward(int rows, int cols, const real *xhat, const real *rstd, const real *w, const real *dy,
+                        real *dx);
 
 /* Softmax of each row in place. */
 void softmax_rows(int rows, int cols, real *x);
@@ -47,9 +48,9 @@ void tanh_forward(size_t n, const real *x, real *y);
 void tanh_backward(size_t n, const real *y, const real *dy, real *dx);
 
 /*
- * Inverted dropout with counter-based masks: element i of a sequence is kept when word i % 4 of Philox under `key`, with
- * counter (i / 4, row, site, step), is at least p * 2^32; kept values are divided by 1 - p. The mask depends on nothing
- * else: not on packing, order, pieces or threads. Applies, in place, to n elements of the
+ * Inverted dropout with counter-based masks: element i of a sequence is kept when word i % 4 of Philox under `key`,
+ * with counter (i / 4, row, site, step), is at least p * 2^32; kept values are divided by 1 - p. The mask depends on
+ * nothing else: not on packing, order, pieces or threads. Applies, in place, to n elements of the
  * sequence, the first of which has number `from`.
  */
 struct dropout {

@@ -80,8 +80,8 @@ static real dot(int n, const real *x, const real *y)
     return fold_lanes(lane);
 }
 
-static void k_layernorm_forward(int rows, int cols, real eps, const real *x, const real *w, const real *b, real *xhat, real *rstd,
-                       real *y)
+static void k_layernorm_forward(int rows, int cols, real eps, const real *x, const real *w, const real *b, real *xhat,
+                                real *rstd, real *y)
 {
 #pragma omp parallel for schedule(static)
     for (int r = 0; r < rows; r++) {
@@ -110,7 +110,8 @@ static void k_layernorm_output(int rows, int cols, const real *xhat, const real 
             y[(size_t)r * (size_t)cols + (size_t)c] = xhat[(size_t)r * (size_t)cols + (size_t)c] * w[c] + b[c];
 }
 
-static void k_layernorm_backward(int rows, int cols, const real *xhat, const real *rstd, const real *w, const real *dy, real *dx)
+static void k_layernorm_backward(int rows, int cols, const real *xhat, const real *rstd, const real *w, const real *dy,
+                                 real *dx)
 {
 #pragma omp parallel for schedule(static)
     for (int r = 0; r < rows; r++) {
@@ -203,8 +204,8 @@ static void k_tanh_backward(size_t n, const real *y, const real *dy, real *dx)
         dx[i] = dy[i] * (1 - y[i] * y[i]);
 }
 
-/* Philox4x32-10 (Salmon et al., SC'11) on BLOCKS counters at a time, so that it vectorises: word[w][j] is word w of block
- * first + j. The same bits as rng_block, which a test compares. */
+/* Philox4x32-10 (Salmon et al., SC'11) on BLOCKS counters at a time, so that it vectorises: word[w][j] is word w of
+ * block first + j. The same bits as rng_block, which a test compares. */
 enum { BLOCKS = 16 };
 
 static void philox_blocks(const struct dropout *d, uint32_t row, uint32_t first, uint32_t word[4][BLOCKS])

@@ -23,12 +23,11 @@
     X(add_to, (size_t n, const real *x, real *y), (n, x, y))                                                           \
     X(tanh_forward, (size_t n, const real *x, real *y), (n, x, y))                                                     \
     X(tanh_backward, (size_t n, const real *y, const real *dy, real *dx), (n, y, dy, dx))                              \
-    X(dropout_range, (const struct dropout *d, size_t from, size_t n, real *x), (d, from, n, x))                         \
+    X(dropout_range, (const struct dropout *d, size_t from, size_t n, real *x), (d, from, n, x))                       \
     X(dropout_packed,                                                                                                  \
       (const struct dropout *d, int n_seq, const int32_t *start, const int32_t *row, int cols, real *x),               \
       (d, n_seq, start, row, cols, x))                                                                                 \
-    X(entry_dots,                                                                                                      \
-      (size_t n, const uint32_t *idx, int cols, const real *dyt, const real *xt, int tokens, real *g),                 \
+    X(entry_dots, (size_t n, const uint32_t *idx, int cols, const real *dyt, const real *xt, int tokens, real *g),     \
       (n, idx, cols, dyt, xt, tokens, g))                                                                              \
     X(transpose, (int rows, int cols, const real *x, int ld, real *xt), (rows, cols, x, ld, xt))
 

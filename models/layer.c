@@ -31,7 +31,8 @@ static size_t wide_size(const struct model *m, const struct pass *p)
     return (size_t)p->batch->n_tok * (size_t)m->config.intermediate_size;
 }
 
-static void norm_forward(const struct model *m, const struct pass *p, const struct norm *n, real *x, real *rstd, real *y)
+static void norm_forward(const struct model *m, const struct pass *p, const struct norm *n, real *x, real *rstd,
+                         real *y)
 {
     layernorm_forward(p->batch->n_tok, m->config.hidden_size, (real)m->config.layer_norm_eps, x, n->w->w, n->b->w, x,
                       rstd, y);
@@ -102,8 +103,8 @@ static void layer_input(const struct model *m, const struct workspace *ws, const
 }
 
 /* ws->d: gradient of x1 -> gradient of the layer's input, where it is wanted below. */
-static bool self_attention_backward(const struct model *m, struct workspace *ws, struct pass *p, int layer, bool go_down,
-                                    struct err *e)
+static bool self_attention_backward(const struct model *m, struct workspace *ws, struct pass *p, int layer,
+                                    bool go_down, struct err *e)
 {
     const struct block *k = &m->block[layer];
     struct layer_state *s = &ws->layer[layer];

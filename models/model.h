@@ -2,8 +2,8 @@
  * The encoder with its classification or regression head: parameters, linear sites, forward and backward.
  *
  * BertForSequenceClassification as in Devlin et al. 2019 (arXiv:1810.04805) and the Hugging Face code: post-LayerNorm
- * blocks, exact GELU, pooler on the first token, dropout, classifier; RobertaForSequenceClassification likewise with its
- * two-layer head.
+ * blocks, exact GELU, pooler on the first token, dropout, classifier; RobertaForSequenceClassification likewise with
+ * its two-layer head.
  */
 #ifndef MODELS_MODEL_H
 #define MODELS_MODEL_H
@@ -17,8 +17,8 @@
 struct pass;
 struct linear;
 
-/* What a method may put in place of a linear site's own arithmetic (LoRA, DoRA, adapters). `forward` is called after the
- * site's y = x Wᵀ + b; `backward` after the site's own gradients were taken, and adds to dx (NULL below the floor);
+/* What a method may put in place of a linear site's own arithmetic (LoRA, DoRA, adapters). `forward` is called after
+ * the site's y = x Wᵀ + b; `backward` after the site's own gradients were taken, and adds to dx (NULL below the floor);
  * false only when the tap fails. */
 struct linear_ops {
     void (*forward)(const struct linear *l, struct pass *p, const real *x, real *y);
@@ -98,8 +98,8 @@ struct workspace_shape {
 /* Bytes by tag that workspace_create will take for the requests, taps and overrides as they are now. */
 void workspace_bytes(const struct model *m, const struct workspace_shape *shape, size_t bytes[MEM_TAGS]);
 
-/* Made after the method has attached: requests and overrides must not change while it lives, except that requests may move
- * among the same tensors. */
+/* Made after the method has attached: requests and overrides must not change while it lives, except that requests may
+ * move among the same tensors. */
 struct workspace *workspace_create(const struct model *m, const struct workspace_shape *shape, struct arena *a,
                                    struct err *e);
 
@@ -110,14 +110,15 @@ const real *model_forward(const struct model *m, struct workspace *ws, struct pa
  * Cross-entropy over classes, mean squared error for a regression, as in the Hugging Face heads. */
 double model_loss(const struct model *m, struct workspace *ws, struct pass *p);
 
-/* Backward of the last forward and loss: adds to every requested gradient down to the floor of backprop. False only when
- * the tap fails. */
+/* Backward of the last forward and loss: adds to every requested gradient down to the floor of backprop. False only
+ * when the tap fails. */
 bool model_backward(const struct model *m, struct workspace *ws, struct pass *p, struct err *e);
 
 /* First dropout site number that a method may use for its linear site: no encoder mask has it. */
 uint32_t model_dropout_site(const struct linear *l);
 
-/* Lowest layer with a request, tap or override: -1 embeddings, 0.. encoder layers, num_hidden_layers: the head alone. */
+/* Lowest layer with a request, tap or override: -1 embeddings, 0.. encoder layers, num_hidden_layers: the head
+ * alone. */
 int model_floor(const struct model *m, bool probe);
 
 /* Floating-point operations (matrix products alone, two per multiply-add) of one forward, and of forward with backward

@@ -69,9 +69,9 @@ struct param *param_add(struct param_list *list, const struct param *like, struc
 /* Parameter of a name, or NULL. */
 struct param *param_find(const struct param_list *list, const char *name);
 
-/* Asks for a part of the gradient, without taking memory: all that planning needs. n is the number of rows, columns, blocks
- * or entries (ignored for NONE and DENSE), block the side of a block (ignored elsewhere). A request that covers the
- * whole tensor becomes DENSE. Replaces an earlier request; block must divide both sides (assert). */
+/* Asks for a part of the gradient, without taking memory: all that planning needs. n is the number of rows, columns,
+ * blocks or entries (ignored for NONE and DENSE), block the side of a block (ignored elsewhere). A request that covers
+ * the whole tensor becomes DENSE. Replaces an earlier request; block must divide both sides (assert). */
 void param_request(struct param *p, enum grad_form form, size_t n, int block);
 
 /* Bytes that param_allocate takes for the request of p: gradient and index list, and the weights of an added one. */
@@ -90,8 +90,9 @@ size_t param_trainable(const struct param_list *list, bool with_head);
 /* Sets all accumulated gradients to zero. */
 void param_zero_grads(struct param_list *list);
 
-/* Visits the requested scalars as runs of neighbours in the tensor: run(u, p, offset in the tensor, offset in grad.v, length).
- * The shared walk of optimizer, clipping, export and tests; runs come in ascending order of the compact offset. */
+/* Visits the requested scalars as runs of neighbours in the tensor: run(u, p, offset in the tensor, offset in grad.v,
+ * length). The shared walk of optimizer, clipping, export and tests; runs come in ascending order of the compact
+ * offset. */
 typedef void param_run_fn(void *u, const struct param *p, size_t at, size_t compact, size_t length);
 void param_each_run(const struct param *p, param_run_fn *run, void *u);
 

@@ -1,6 +1,7 @@
 /*
- * Reading safetensors: see safetensors.h. The header comes from anywhere and is believed in nothing: after safetensors_open
- * every tensor lies inside the file, has the bytes its dtype and shape ask for, and shares none with another.
+ * Reading safetensors: see safetensors.h. The header comes from anywhere and is believed in nothing: after
+ * safetensors_open every tensor lies inside the file, has the bytes its dtype and shape ask for, and shares none with
+ * another.
  */
 #include "models/safetensors.h"
 
@@ -187,7 +188,8 @@ bool safetensors_parse(struct safetensors *s, const char *name, const void *data
         return err_at(e, ERR_INPUT, name, 0, 0, "is %zu bytes long: too short for a safetensors file", size);
     memcpy(&length, data, sizeof length);
     if (length > HEADER_LIMIT)
-        return err_at(e, ERR_INPUT, name, 0, 0, "its header is %llu bytes long; the limit is %d (is it a safetensors file?)",
+        return err_at(e, ERR_INPUT, name, 0, 0,
+                      "its header is %llu bytes long; the limit is %d (is it a safetensors file?)",
                       (unsigned long long)length, HEADER_LIMIT);
     if (length > size - LENGTH)
         return err_at(e, ERR_INPUT, name, 0, 0, "is truncated: of its header of %llu bytes only %zu are there",

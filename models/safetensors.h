@@ -1,9 +1,9 @@
 /*
  * The safetensors format: named tensors in one file, read through a private mapping and written without a second copy.
  *
- * A file is a header length (8 bytes, little-endian), a JSON header that gives for each tensor its dtype, shape and byte
- * range behind the header, and the data. Used for checkpoints, exported models and deltas, saved training state, and golden
- * files.
+ * A file is a header length (8 bytes, little-endian), a JSON header that gives for each tensor its dtype, shape and
+ * byte range behind the header, and the data. Used for checkpoints, exported models and deltas, saved training state,
+ * and golden files.
  */
 #ifndef MODELS_SAFETENSORS_H
 #define MODELS_SAFETENSORS_H
@@ -47,8 +47,8 @@ const struct tensor *safetensors_need(const struct safetensors *s, const char *n
 const char *safetensors_metadata(const struct safetensors *s, const char *key);
 
 /* Writes the tensors (with io_write_pieces: whole or not at all) without copying their data. They keep their order, but
- * wider elements come first so that all data are aligned. `metadata` is key, value, ..., NULL (or NULL); "format": "pt" is
- * added, as other readers expect. Names must differ (assert). The arena is used for the header and given back. */
+ * wider elements come first so that all data are aligned. `metadata` is key, value, ..., NULL (or NULL); "format": "pt"
+ * is added, as other readers expect. Names must differ (assert). The arena is used for the header and given back. */
 bool safetensors_write(const char *path, const struct tensor *tensors, size_t n, const char *const *metadata,
                        struct arena *a, struct err *e);
 

@@ -1,6 +1,6 @@
 /*
- * Tensors of files: see tensor.h. Half precision is IEEE 754 binary16 (5 exponent bits, bias 15); bfloat16 is the upper half
- * of a binary32.
+ * Tensors of files: see tensor.h. Half precision is IEEE 754 binary16 (5 exponent bits, bias 15); bfloat16 is the upper
+ * half of a binary32.
  */
 #include "models/tensor.h"
 

@@ -1,11 +1,11 @@
 /*
  * exp and the normal distribution function for vectorised loops. In double the C library serves; in float:
  *
- * exp(x) = 2^k exp(r), k = round(x / ln 2), r in two parts (Cody and Waite), a degree-6 Taylor polynomial on |r| <= .347:
- * 2 ulp. No FMA is used, so that every instruction set gives the same bits.
+ * exp(x) = 2^k exp(r), k = round(x / ln 2), r in two parts (Cody and Waite), a degree-6 Taylor polynomial on |r| <=
+ * .347: 2 ulp. No FMA is used, so that every instruction set gives the same bits.
  *
- * Phi(x) from Abramowitz and Stegun 7.1.26, erf(z) = 1 - (a1 t + ... + a5 t^5) exp(-z²), t = 1 / (1 + p z), z >= 0, whose
- * error is below 1.5e-7 (3e-7 in float arithmetic); Phi(-x) = 1 - Phi(x).
+ * Phi(x) from Abramowitz and Stegun 7.1.26, erf(z) = 1 - (a1 t + ... + a5 t^5) exp(-z²), t = 1 / (1 + p z), z >= 0,
+ * whose error is below 1.5e-7 (3e-7 in float arithmetic); Phi(-x) = 1 - Phi(x).
  */
 #ifndef MODELS_VMATH_H
 #define MODELS_VMATH_H

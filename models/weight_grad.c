@@ -2,9 +2,9 @@
  * Weight gradients for every form of request: see weight_grad.h.
  *
  * gW = dyᵀ x is one GEMM when it is wanted densely. Rows gather the columns of dy, columns those of x, blocks take
- * sub-matrices of both, and all then are small GEMMs. Single entries are dot products over tokens of transposed panels of
- * 128 tokens: about k * T multiply-adds, in memory order; above 8 % density bands of rows by GEMM followed by a gather are
- * faster. No form ever holds the dense gradient.
+ * sub-matrices of both, and all then are small GEMMs. Single entries are dot products over tokens of transposed panels
+ * of 128 tokens: about k * T multiply-adds, in memory order; above 8 % density bands of rows by GEMM followed by a
+ * gather are faster. No form ever holds the dense gradient.
  */
 #include "models/weight_grad.h"
 
@@ -134,8 +134,8 @@ bool weight_grad_linear(struct param *p, const struct pass *pass, int tokens, co
     return true;
 }
 
-/* What vectors share: sums [cols] are added to a dense request or gathered into a partial one (rows of a [1, n] tensor make
- * no sense, columns, blocks of one and entries are the same numbers). */
+/* What vectors share: sums [cols] are added to a dense request or gathered into a partial one (rows of a [1, n] tensor
+ * make no sense, columns, blocks of one and entries are the same numbers). */
 static void add_vector(struct param *p, const real *sums)
 {
     struct grad *g = &p->grad;

@@ -94,7 +94,8 @@ static void layout(struct taker *t, const struct model *m, struct workspace *ws)
 {
     const struct model_config *c = &m->config;
     size_t tokens = (size_t)ws->shape.max_tokens, hidden = tokens * (size_t)c->hidden_size;
-    size_t wide = tokens * (size_t)c->intermediate_size, panels, scratch = max_scratch(m, ws->shape.max_tokens, &panels);
+    size_t wide = tokens * (size_t)c->intermediate_size, panels,
+           scratch = max_scratch(m, ws->shape.max_tokens, &panels);
     bool backward = ws->shape.mode != WORKSPACE_EVAL;
     take(t, MEM_ACTIVATIONS, &ws->xhat0, hidden);
     take(t, MEM_ACTIVATIONS, &ws->rstd0, tokens);
@@ -152,5 +153,6 @@ struct workspace *workspace_create(const struct model *m, const struct workspace
 
 struct dropout workspace_dropout(const struct pass *p, uint32_t site, double rate)
 {
-    return (struct dropout){.key = rng_key(p->seed, "dropout"), .site = site, .step = p->step, .p = p->train ? rate : 0};
+    return (struct dropout){
+        .key = rng_key(p->seed, "dropout"), .site = site, .step = p->step, .p = p->train ? rate : 0};
 }

@@ -1,4 +1,5 @@
-/* The buffers of a pass and the stages that share them: internal to the encoder. T tokens, S sequences, H hidden size. */
+/* The buffers of a pass and the stages that share them: internal to the encoder. T tokens, S sequences, H hidden
+ * size. */
 #ifndef MODELS_WORKSPACE_H
 #define MODELS_WORKSPACE_H
 

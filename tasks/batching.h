@@ -25,7 +25,8 @@ struct order {
 /* Prepares the order of n > 0 rows; the memory is counted as MEM_DATA. */
 bool order_init(struct order *o, size_t n, size_t batch_size, uint64_t seed, struct arena *a, struct err *e);
 
-/* Indices (into the dataset) of the rows of optimizer step `step` (0-based, over all epochs), valid until the next call;
+/* Indices (into the dataset) of the rows of optimizer step `step` (0-based, over all epochs), valid until the next
+ * call;
  * *n of them. No allocation. */
 const int32_t *order_batch(struct order *o, long long step, size_t *n);
 
@@ -49,8 +50,8 @@ bool packer_init(struct packer *p, const struct dataset *d, int piece_tokens, si
 size_t packer_bytes(int max_seq, int max_tok);
 
 /* Fills *piece with the next rows of the list, from *at (0 at first), which it moves; false when nothing is left.
- * `rows` are indices into d, NULL for 0, 1, 2, ...: the rows of a file in order. A sequence longer than piece_tokens is a
- * piece of its own. The piece points into the packer's buffers: valid until the next call. */
+ * `rows` are indices into d, NULL for 0, 1, 2, ...: the rows of a file in order. A sequence longer than piece_tokens is
+ * a piece of its own. The piece points into the packer's buffers: valid until the next call. */
 bool packer_next(struct packer *p, const struct dataset *d, const int32_t *rows, size_t n, int piece_tokens, size_t *at,
                  struct batch *piece);
 

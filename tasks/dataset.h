@@ -1,6 +1,7 @@
 /*
- * Examples of a task and what training sees of them. `examples` are texts with labels, read from a TSV file or generated;
- * subsets of them come from random streams of their own. A `dataset` is their tokenised form, packed end to end.
+ * Examples of a task and what training sees of them. `examples` are texts with labels, read from a TSV file or
+ * generated; subsets of them come from random streams of their own. A `dataset` is their tokenised form, packed end to
+ * end.
  */
 #ifndef TASKS_DATASET_H
 #define TASKS_DATASET_H
@@ -37,8 +38,9 @@ struct subset {
 };
 extern const struct opt subset_options[];
 
-/* Reads the training set, or evaluation set number `dev`, below the data folder (NULL: not given). `rows` is the size of
- * a synthetic set (0: as the task file says) and means nothing to files. Texts and items live in `a` under MEM_DATA. */
+/* Reads the training set, or evaluation set number `dev`, below the data folder (NULL: not given). `rows` is the size
+ * of a synthetic set (0: as the task file says) and means nothing to files. Texts and items live in `a` under
+ * MEM_DATA. */
 bool examples_train(struct examples *x, const struct task *t, const char *data, long long rows, struct arena *a,
                     struct err *e);
 bool examples_dev(struct examples *x, const struct task *t, size_t dev, const char *data, long long rows,
@@ -64,8 +66,8 @@ bool examples_split(const struct examples *x, double fraction, const char *strea
 bool examples_subset(struct examples *x, const struct subset *s, uint64_t seed, struct examples *held, struct arena *a,
                      struct err *e);
 
-/* The training set as a run sees it: read, subset, and at most `limit` rows of each part (0: all). A synthetic task makes
- * as many rows as train_samples asks for, also more than its file states. */
+/* The training set as a run sees it: read, subset, and at most `limit` rows of each part (0: all). A synthetic task
+ * makes as many rows as train_samples asks for, also more than its file states. */
 bool examples_load_train(struct examples *x, struct examples *held, const struct task *t, const char *data,
                          const struct subset *s, long long limit, uint64_t seed, struct arena *a, struct err *e);
 
@@ -86,8 +88,8 @@ struct dataset {
     size_t full;           /* sequences of exactly max_length tokens: those that were cut, and the few that just fit */
 };
 
-/* Tokenises x with at most max_length tokens a sequence. All of it lives in `a` under MEM_DATA; what is needed on the way
- * is taken from `scratch` (another arena) and released. The texts are not needed afterwards. */
+/* Tokenises x with at most max_length tokens a sequence. All of it lives in `a` under MEM_DATA; what is needed on the
+ * way is taken from `scratch` (another arena) and released. The texts are not needed afterwards. */
 bool dataset_build(struct dataset *d, const struct examples *x, const struct tokenizer *t, int max_length,
                    struct arena *a, struct arena *scratch, struct err *e);
 

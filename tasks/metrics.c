@@ -1,6 +1,6 @@
 /*
- * GLUE's metrics (Wang et al., arXiv:1804.07461). Counts are exact integers, sums are doubles over two passes, so that a
- * small variance around a large mean is not lost to cancellation.
+ * GLUE's metrics (Wang et al., arXiv:1804.07461). Counts are exact integers, sums are doubles over two passes, so that
+ * a small variance around a large mean is not lost to cancellation.
  */
 #include "tasks/metrics.h"
 

@@ -1,6 +1,6 @@
 /*
- * Metrics of predictions, as fractions, in double precision. What is undefined (a correlation with a constant, F1 without
- * positives, no rows at all) is 0 and flagged as degenerate, never NaN.
+ * Metrics of predictions, as fractions, in double precision. What is undefined (a correlation with a constant, F1
+ * without positives, no rows at all) is 0 and flagged as degenerate, never NaN.
  */
 #ifndef TASKS_METRICS_H
 #define TASKS_METRICS_H

@@ -1,6 +1,6 @@
 /*
- * From the YAML of a task file to `struct task`. Plain values are bound by an option table; files, columns, rows and range
- * are small maps of their own; what does not fit together is an error at its key.
+ * From the YAML of a task file to `struct task`. Plain values are bound by an option table; files, columns, rows and
+ * range are small maps of their own; what does not fit together is an error at its key.
  */
 #include "tasks/parse.h"
 
@@ -124,7 +124,8 @@ static struct task_split *split_of(struct parse *p, const struct yaml *y, struct
 static bool bind_file(struct parse *p, struct task_split *s, const struct yaml *y, struct err *e)
 {
     if (y->kind == YAML_MAP || (y->kind == YAML_LIST && !y->child))
-        return yaml_err(e, y, "files: %s must be a file name, or a list of which the first that exists is read", y->key);
+        return yaml_err(e, y, "files: %s must be a file name, or a list of which the first that exists is read",
+                        y->key);
     s->n_files = y->kind == YAML_LIST ? yaml_count(y) : 1;
     TRY(s->file = ARENA_NEW(p->a, MEM_DATA, const char *, s->n_files, e));
     const struct yaml *item = y->kind == YAML_LIST ? y->child : y;
@@ -251,7 +252,8 @@ static bool bind_kind(struct parse *p, struct err *e)
     const char *other = p->raw.kind == 0 ? "range" : "labels";
     const struct yaml *y = yaml_get(p->y, other);
     if (y)
-        return yaml_err_key(e, y, "`%s` means nothing to a %s", other, p->raw.kind == 0 ? "classification" : "regression");
+        return yaml_err_key(e, y, "`%s` means nothing to a %s", other,
+                            p->raw.kind == 0 ? "classification" : "regression");
     TRY(p->raw.kind == 0 ? bind_labels(p, e) : bind_range(p, e));
     if (p->t->synth && synth_outputs(p->t->synth) != p->t->n_labels)
         return at_key(p, "synthetic", e, "the generator makes another number of labels than the task names");

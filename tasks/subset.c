@@ -1,6 +1,6 @@
 /*
- * Subsets of examples. Rows are drawn by walking one random permutation, so that a smaller subset is part of a larger one,
- * and streams are the subset's own: choosing fewer rows moves no other random number of a run.
+ * Subsets of examples. Rows are drawn by walking one random permutation, so that a smaller subset is part of a larger
+ * one, and streams are the subset's own: choosing fewer rows moves no other random number of a run.
  */
 #include <assert.h>
 #include <stdlib.h>

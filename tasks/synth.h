@@ -1,7 +1,7 @@
 /*
- * The synthetic suite: small GLUE-style tasks over a grammar of English-like sentences, written by this project, so that
- * everything runs with no data at hand. A set is determined by (generator, seed, split, size); train and dev come from
- * different streams and share no text. docs/tasks.md describes what each generator makes and how hard it is.
+ * The synthetic suite: small GLUE-style tasks over a grammar of English-like sentences, written by this project, so
+ * that everything runs with no data at hand. A set is determined by (generator, seed, split, size); train and dev come
+ * from different streams and share no text. docs/tasks.md describes what each generator makes and how hard it is.
  */
 #ifndef TASKS_SYNTH_H
 #define TASKS_SYNTH_H

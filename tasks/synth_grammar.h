@@ -1,7 +1,7 @@
 /*
- * The grammar under the synthetic suite: a lexicon in which neighbouring rows mean the same, noun phrases, events (who did
- * what to whom, how, where, when), and their wording as tagged words. Meaning stays apart from wording, so that pairs
- * can share one and differ in the other.
+ * The grammar under the synthetic suite: a lexicon in which neighbouring rows mean the same, noun phrases, events (who
+ * did what to whom, how, where, when), and their wording as tagged words. Meaning stays apart from wording, so that
+ * pairs can share one and differ in the other.
  */
 #ifndef TASKS_SYNTH_GRAMMAR_H
 #define TASKS_SYNTH_GRAMMAR_H

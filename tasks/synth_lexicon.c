@@ -60,28 +60,46 @@ static const struct verb do_to_animate[] = {
 TABLE(verbs, lex_do_to_animate, do_to_animate);
 
 static const struct verb do_to_things[] = {
-    {"buy", "buys", "bought", "bought", "buyed"},        {"purchase", "purchases", "purchased", "purchased", NULL},
-    {"fix", "fixes", "fixed", "fixed", NULL},            {"repair", "repairs", "repaired", "repaired", NULL},
-    {"break", "breaks", "broke", "broken", "breaked"},   {"smash", "smashes", "smashed", "smashed", NULL},
-    {"hide", "hides", "hid", "hidden", "hided"},         {"conceal", "conceals", "concealed", "concealed", NULL},
-    {"choose", "chooses", "chose", "chosen", "choosed"}, {"select", "selects", "selected", "selected", NULL},
-    {"find", "finds", "found", "found", "finded"},       {"discover", "discovers", "discovered", "discovered", NULL},
-    {"move", "moves", "moved", "moved", NULL},           {"shift", "shifts", "shifted", "shifted", NULL},
-    {"clean", "cleans", "cleaned", "cleaned", NULL},     {"wash", "washes", "washed", "washed", NULL},
-    {"steal", "steals", "stole", "stolen", "stealed"},   {"swipe", "swipes", "swiped", "swiped", NULL},
-    {"build", "builds", "built", "built", "builded"},    {"construct", "constructs", "constructed", "constructed", NULL},
+    {"buy", "buys", "bought", "bought", "buyed"},
+    {"purchase", "purchases", "purchased", "purchased", NULL},
+    {"fix", "fixes", "fixed", "fixed", NULL},
+    {"repair", "repairs", "repaired", "repaired", NULL},
+    {"break", "breaks", "broke", "broken", "breaked"},
+    {"smash", "smashes", "smashed", "smashed", NULL},
+    {"hide", "hides", "hid", "hidden", "hided"},
+    {"conceal", "conceals", "concealed", "concealed", NULL},
+    {"choose", "chooses", "chose", "chosen", "choosed"},
+    {"select", "selects", "selected", "selected", NULL},
+    {"find", "finds", "found", "found", "finded"},
+    {"discover", "discovers", "discovered", "discovered", NULL},
+    {"move", "moves", "moved", "moved", NULL},
+    {"shift", "shifts", "shifted", "shifted", NULL},
+    {"clean", "cleans", "cleaned", "cleaned", NULL},
+    {"wash", "washes", "washed", "washed", NULL},
+    {"steal", "steals", "stole", "stolen", "stealed"},
+    {"swipe", "swipes", "swiped", "swiped", NULL},
+    {"build", "builds", "built", "built", "builded"},
+    {"construct", "constructs", "constructed", "constructed", NULL},
 };
 TABLE(verbs, lex_do_to_things, do_to_things);
 
 static const struct verb alone[] = {
-    {"sleep", "sleeps", "slept", "slept", "sleeped"}, {"doze", "dozes", "dozed", "dozed", NULL},
-    {"weep", "weeps", "wept", "wept", "weeped"},      {"cry", "cries", "cried", "cried", NULL},
-    {"laugh", "laughs", "laughed", "laughed", NULL},  {"giggle", "giggles", "giggled", "giggled", NULL},
-    {"fall", "falls", "fell", "fallen", "falled"},    {"tumble", "tumbles", "tumbled", "tumbled", NULL},
-    {"speak", "speaks", "spoke", "spoken", "speaked"}, {"talk", "talks", "talked", "talked", NULL},
-    {"jump", "jumps", "jumped", "jumped", NULL},      {"leap", "leaps", "leapt", "leapt", NULL},
-    {"smile", "smiles", "smiled", "smiled", NULL},    {"grin", "grins", "grinned", "grinned", NULL},
-    {"vanish", "vanishes", "vanished", "vanished", NULL}, {"disappear", "disappears", "disappeared", "disappeared", NULL},
+    {"sleep", "sleeps", "slept", "slept", "sleeped"},
+    {"doze", "dozes", "dozed", "dozed", NULL},
+    {"weep", "weeps", "wept", "wept", "weeped"},
+    {"cry", "cries", "cried", "cried", NULL},
+    {"laugh", "laughs", "laughed", "laughed", NULL},
+    {"giggle", "giggles", "giggled", "giggled", NULL},
+    {"fall", "falls", "fell", "fallen", "falled"},
+    {"tumble", "tumbles", "tumbled", "tumbled", NULL},
+    {"speak", "speaks", "spoke", "spoken", "speaked"},
+    {"talk", "talks", "talked", "talked", NULL},
+    {"jump", "jumps", "jumped", "jumped", NULL},
+    {"leap", "leaps", "leapt", "leapt", NULL},
+    {"smile", "smiles", "smiled", "smiled", NULL},
+    {"grin", "grins", "grinned", "grinned", NULL},
+    {"vanish", "vanishes", "vanished", "vanished", NULL},
+    {"disappear", "disappears", "disappeared", "disappeared", NULL},
 };
 TABLE(verbs, lex_do, alone);
 
@@ -100,16 +118,15 @@ static const struct quality of_things[] = {
 TABLE(qualities, lex_of_things, of_things);
 
 static const struct quality manner[] = {
-    {"quickly"},   {"rapidly"},    {"slowly"},     {"sluggishly"}, {"quietly"}, {"silently"},
-    {"loudly"},    {"noisily"},    {"carefully"},  {"cautiously"}, {"carelessly"}, {"recklessly"},
-    {"happily"},   {"gladly"},     {"sadly"},      {"unhappily"},
+    {"quickly"},   {"rapidly"},    {"slowly"},     {"sluggishly"}, {"quietly"}, {"silently"}, {"loudly"}, {"noisily"},
+    {"carefully"}, {"cautiously"}, {"carelessly"}, {"recklessly"}, {"happily"}, {"gladly"},   {"sadly"},  {"unhappily"},
 };
 TABLE(qualities, lex_manner, manner);
 
 static const char *const places[] = {
-    "in the garden",   "in the kitchen",  "near the river",     "at the station",  "behind the school", "in the park",
-    "on the beach",    "at the market",   "outside the museum", "in the forest",   "beside the lake",   "at the airport",
-    "under the bridge", "in the office",
+    "in the garden",   "in the kitchen", "near the river",   "at the station",     "behind the school",
+    "in the park",     "on the beach",   "at the market",    "outside the museum", "in the forest",
+    "beside the lake", "at the airport", "under the bridge", "in the office",
 };
 TABLE(words, lex_places, places);
 

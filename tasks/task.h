@@ -73,8 +73,9 @@ struct task {
     struct task_columns columns;
 };
 
-/* Reads the definition of `name`: an embedded task, or a file (relative to base_dir; NULL: the current folder). Errors in
- * the name stand at `at` (NULL: without a place) with the nearest task, errors in the file at their line. NULL on error. */
+/* Reads the definition of `name`: an embedded task, or a file (relative to base_dir; NULL: the current folder). Errors
+ * in the name stand at `at` (NULL: without a place) with the nearest task, errors in the file at their line. NULL on
+ * error. */
 const struct task *task_open(const char *name, const char *base_dir, const struct yaml *at, struct arena *a,
                              struct err *e);
 

@@ -23,8 +23,8 @@ struct tsv {
 /* Reads the file into the arena; an empty one is an error. */
 bool tsv_open(struct tsv *f, const char *path, struct arena *a, struct err *e);
 
-/* Moves to the next line; *more is false at the end (blank lines at the end of the file count as the end). A NUL byte and
- * a line of more than TSV_LINE_MAX bytes are errors. */
+/* Moves to the next line; *more is false at the end (blank lines at the end of the file count as the end). A NUL byte
+ * and a line of more than TSV_LINE_MAX bytes are errors. */
 bool tsv_next(struct tsv *f, bool *more, struct err *e);
 
 /* Number of fields of the present line: tabs + 1. */

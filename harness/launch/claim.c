@@ -102,13 +102,14 @@ bool claim_is_held(const char *path, struct claim_owner *owner)
     return read_claim(path, text, &age) && is_live(text, age, owner);
 }
 
-/* Of several processes that find the same dead claim, one must remove it, and none the new claim of another: it is moved
- * aside, and put back if it turns out not to be the dead one. */
+/* Of several processes that find the same dead claim, one must remove it, and none the new claim of another: it is
+ * moved aside, and put back if it turns out not to be the dead one. */
 static void bury(const char *path, const char *dead)
 {
     char aside[4096], text[CLAIM_TEXT];
     double age;
-    if ((size_t)snprintf(aside, sizeof aside, "%s.%ld", path, (long)getpid()) >= sizeof aside || rename(path, aside) != 0)
+    if ((size_t)snprintf(aside, sizeof aside, "%s.%ld", path, (long)getpid()) >= sizeof aside ||
+        rename(path, aside) != 0)
         return;
     bool right = read_claim(aside, text, &age) && strcmp(text, dead) == 0;
     if (right || link(aside, path) == 0 || errno == EEXIST)

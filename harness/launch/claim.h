@@ -1,6 +1,6 @@
 /*
- * Claims: who works on a run. A claim is a small file made with O_EXCL beside the result; it names host, process and the
- * time when that process started, so that a dead owner loses it even after its number was given to another process.
+ * Claims: who works on a run. A claim is a small file made with O_EXCL beside the result; it names host, process and
+ * the time when that process started, so that a dead owner loses it even after its number was given to another process.
  * On another host a process cannot be looked up: there an owner is alive as long as it refreshes the file's date.
  */
 #ifndef HARNESS_LAUNCH_CLAIM_H
@@ -10,8 +10,8 @@
 
 #include "base/err.h"
 
-/* Seconds between two refreshes, and how old an unrefreshed claim of another host must be to be lost: more than clocks of
- * machines that share a file system differ. */
+/* Seconds between two refreshes, and how old an unrefreshed claim of another host must be to be lost: more than clocks
+ * of machines that share a file system differ. */
 enum { CLAIM_REFRESH = 30, CLAIM_LOST = 600 };
 
 struct claim_owner {

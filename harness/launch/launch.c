@@ -12,7 +12,8 @@
  * group. */
 static const double same_signal = 1.0;
 
-/* With others at work, a run waits until the plans of all fit into memory; a run alone was checked when it was prepared. */
+/* With others at work, a run waits until the plans of all fit into memory; a run alone was checked when it was
+ * prepared. */
 static bool fits(const struct sweep *s, const struct item *it)
 {
     size_t bytes = it->bytes;

@@ -28,9 +28,9 @@ struct launch_result {
 };
 
 /* Prepares every run (nothing is started or written when one of them is wrong), writes <out>/spec.yaml and
- * <out>/runs.tsv, and carries the runs out. False whenever the program must not exit with 0: e->code then gives the exit
- * code and e the last line to print; by then all else has been logged (the table of failures, too). SIGINT, SIGTERM and
- * SIGHUP stop the sweep from here on: workers save their state; a second one kills them. */
+ * <out>/runs.tsv, and carries the runs out. False whenever the program must not exit with 0: e->code then gives the
+ * exit code and e the last line to print; by then all else has been logged (the table of failures, too). SIGINT,
+ * SIGTERM and SIGHUP stop the sweep from here on: workers save their state; a second one kills them. */
 bool launch_runs(struct spec *spec, const struct run_env *env, const struct launch_options *o,
                  struct launch_result *result, struct arena *a, struct err *e);
 

@@ -26,7 +26,8 @@ static void killed(struct sweep *s, struct item *it, int number, struct remark *
     it->fate = FATE_FAILED;
     it->code = ERR_RUN;
     snprintf(o->text, sizeof o->text, "killed by signal %d (%s)%s", number, strsignal(number),
-             number == SIGKILL ? "; if nobody did it, memory ran out: the kernel's log tells, fewer --jobs need less" : "");
+             number == SIGKILL ? "; if nobody did it, memory ran out: the kernel's log tells, fewer --jobs need less"
+                               : "");
 }
 
 /* The result that the worker left: its status, and what to show of it. */

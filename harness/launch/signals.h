@@ -1,5 +1,5 @@
-/* SIGINT, SIGTERM and SIGHUP become counts in run_interrupted: the trainer looks at it between steps, the launcher between
- * workers. */
+/* SIGINT, SIGTERM and SIGHUP become counts in run_interrupted: the trainer looks at it between steps, the launcher
+ * between workers. */
 #ifndef HARNESS_LAUNCH_SIGNALS_H
 #define HARNESS_LAUNCH_SIGNALS_H
 
@@ -14,8 +14,8 @@ struct signals {
 /* Installs the handlers; SIGHUP stays ignored where it is (nohup). */
 void signals_install(struct signals *s);
 
-/* From here on these signals and the end of a child are only noticed inside signals_wait, so that none is missed between
- * looking and waiting. s->mask is the mask that a child must start with. */
+/* From here on these signals and the end of a child are only noticed inside signals_wait, so that none is missed
+ * between looking and waiting. s->mask is the mask that a child must start with. */
 void signals_hold(struct signals *s);
 
 /* Sleeps until a signal or the end of a child, `seconds` at most. */

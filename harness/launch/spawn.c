@@ -131,8 +131,8 @@ bool spawn_worker(struct worker *w, const struct launch_options *o, const char *
     return ok;
 }
 
-/* What the worker wrote is in the pipe: it is one message, smaller than any pipe. Were the other end still open (a process
- * that the worker left behind), reading on would wait for it. */
+/* What the worker wrote is in the pipe: it is one message, smaller than any pipe. Were the other end still open (a
+ * process that the worker left behind), reading on would wait for it. */
 void spawn_message(struct worker *w, char *buf, size_t size)
 {
     fcntl(w->report, F_SETFL, O_NONBLOCK);

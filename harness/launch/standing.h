@@ -20,9 +20,9 @@ struct standing {
     struct claim_owner owner; /* of STANDING_RUNNING */
 };
 
-/* How the run `name` in the folder of runs stands. A result that cannot be read is logged and counts as none. A checkpoint
- * that is newer than the result means that the run was begun once more (--redo) and is not through. ERR_ENV when memory is
- * out. */
+/* How the run `name` in the folder of runs stands. A result that cannot be read is logged and counts as none. A
+ * checkpoint that is newer than the result means that the run was begun once more (--redo) and is not through. ERR_ENV
+ * when memory is out. */
 bool standing_read(const char *folder, const char *name, struct standing *s, struct arena *a, struct err *e);
 
 /* The same without looking for a claim: for who has it. */

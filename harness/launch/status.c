@@ -144,7 +144,8 @@ static double estimate(const struct names *l, const struct entry *x, const struc
 static bool tell_failure(struct text *t, const char *name, const struct entry *x, struct err *e)
 {
     const struct standing *s = &x->standing;
-    bool failed = (s->kind == STANDING_ENDED && s->status == RUN_DIVERGED) || (s->kind == STANDING_NEW && s->has_result);
+    bool failed =
+        (s->kind == STANDING_ENDED && s->status == RUN_DIVERGED) || (s->kind == STANDING_NEW && s->has_result);
     if (!t || !failed)
         return true;
     return text_add(t, e, "%s\t%s\t%s\n", name, run_status_name(s->status), x->error ? x->error : "");

@@ -14,7 +14,8 @@ struct status {
     double seconds_left; /* estimate from the runs that ended, NAN without one           */
 };
 
-/* Reads DIR/runs.tsv (the runs that the last `run` there expected) and DIR/runs. ERR_INPUT when DIR holds neither. Adds to
+/* Reads DIR/runs.tsv (the runs that the last `run` there expected) and DIR/runs. ERR_INPUT when DIR holds neither. Adds
+ * to
  * *failures (may be NULL) a line `name<TAB>status<TAB>message` for each failed run. */
 bool status_read(const char *dir, struct status *s, struct text *failures, struct arena *a, struct err *e);
 

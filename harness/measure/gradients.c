@@ -1,7 +1,7 @@
 /*
- * Gradient sparsity: for every parameter of the model, trained or not, the histogram of log10|g| of one logical batch, the
- * share of its norm that the largest entries hold, and the share that the trained entries capture. Quasi-sparsity of
- * gradients is the observation that SIFT rests on (Song et al. 2024, arXiv:2312.11875); bins and shares are ours
+ * Gradient sparsity: for every parameter of the model, trained or not, the histogram of log10|g| of one logical batch,
+ * the share of its norm that the largest entries hold, and the share that the trained entries capture. Quasi-sparsity
+ * of gradients is the observation that SIFT rests on (Song et al. 2024, arXiv:2312.11875); bins and shares are ours
  * (results/gradient_log.h).
  *
  * The gradient is that of the batch about to be trained on, with the dropout masks of its step, before clipping.

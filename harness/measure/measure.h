@@ -1,5 +1,5 @@
-/* Pluggable measurements taken inside a run: one file each, listed in measure_table. A measurement sees the run through this
- * read-only struct and must not change it: results with and without it are bit-identical. */
+/* Pluggable measurements taken inside a run: one file each, listed in measure_table. A measurement sees the run through
+ * this read-only struct and must not change it: results with and without it are bit-identical. */
 #ifndef HARNESS_MEASURE_MEASURE_H
 #define HARNESS_MEASURE_MEASURE_H
 

@@ -94,7 +94,8 @@ TEST(the_same_number_in_another_process_is_another_owner)
     struct claim_owner o;
     const char *path = test_path("a.claim");
     assert_int_equal(gethostname(host, sizeof host), 0);
-    snprintf(text, sizeof text, "%s %ld 1 1700000000\n", host, (long)getpid()); /* no process here started with the first tick */
+    snprintf(text, sizeof text, "%s %ld 1 1700000000\n", host,
+             (long)getpid()); /* no process here started with the first tick */
     test_file("a.claim", text);
     assert_false(claim_is_held(path, &o));
     assert_true(take(path));

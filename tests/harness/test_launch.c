@@ -145,7 +145,8 @@ static size_t lines(const char *s)
 static const char *run_file(const char *seed, const char *ending)
 {
     struct err e;
-    return test_path(arena_printf(test_arena(), &e, "out/runs/cola--mini--sift--default--s%s--01234567%s", seed, ending));
+    return test_path(
+        arena_printf(test_arena(), &e, "out/runs/cola--mini--sift--default--s%s--01234567%s", seed, ending));
 }
 
 static const char *content(const char *name)

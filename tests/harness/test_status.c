@@ -35,8 +35,9 @@ TEST(counts_each_run_once)
     test_file("runs/mrpc--mini--sift--density=0.008--s5--0123abcd.ckpt", "");
     ASSERT_OK(claim_take(test_path("runs/mrpc--mini--sift--density=0.008--s6--0123abcd.claim"), &mine, &owner, &e), &e);
     test_file("runs/mrpc--mini--sift--density=0.008--s1--0123abcd.safetensors", "");
-    test_file("runs.tsv", "run\nmrpc--mini--sift--density=0.008--s1--0123abcd\n"
-                          "mrpc--mini--sift--density=0.008--s6--0123abcd\ncola--mini--sift--density=0.008--s7--0123abcd\n");
+    test_file("runs.tsv",
+              "run\nmrpc--mini--sift--density=0.008--s1--0123abcd\n"
+              "mrpc--mini--sift--density=0.008--s6--0123abcd\ncola--mini--sift--density=0.008--s7--0123abcd\n");
     struct status s;
     ASSERT_OK(status_read(test_dir(), &s, NULL, test_arena(), &e), &e);
     assert_int_equal(s.finished, 2);

@@ -94,8 +94,9 @@ TEST(messages)
 {
     refused("lora", "{target_modules: [query, valeu]}",
             "test.yaml:1:26: `valeu` in target_modules matches no linear module of the encoder; did you mean `value`?");
-    refused("lora", "{target_modules: all}",
-            "test.yaml:1:18: `all` in target_modules means every parameter; for every linear module write `all-linear`");
+    refused(
+        "lora", "{target_modules: all}",
+        "test.yaml:1:18: `all` in target_modules means every parameter; for every linear module write `all-linear`");
     refused("lora", "{target_modules: classifier}",
             "test.yaml:1:18: `classifier` in target_modules matches only the head, which every method trains");
     refused("lora", "{target_modules: LayerNorm}",

@@ -39,7 +39,8 @@ static void encode(enum tensor_type type, double value, unsigned char *out)
     uint32_t bits;
     memcpy(&bits, &f, sizeof bits);
     uint16_t brain = (uint16_t)(bits >> 16);
-    uint16_t half = (uint16_t)(value == 0 ? 0 : (bits >> 31) << 15 | ((bits >> 23 & 255) - 112) << 10 | (bits >> 13 & 1023));
+    uint16_t half =
+        (uint16_t)(value == 0 ? 0 : (bits >> 31) << 15 | ((bits >> 23 & 255) - 112) << 10 | (bits >> 13 & 1023));
     switch (type) {
     case TENSOR_F64: memcpy(out, &value, 8); break;
     case TENSOR_F16: memcpy(out, &half, 2); break;

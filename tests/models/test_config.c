@@ -104,9 +104,11 @@ TEST(wrong_configurations_are_refused)
 TEST(syntax_errors_have_a_place)
 {
     struct model_config c;
-    assert_false(model_config_read(&c, source_of("{\"model_type\": \"bert\",\n  \"hidden_size\" 3}"), test_arena(), &e));
+    assert_false(
+        model_config_read(&c, source_of("{\"model_type\": \"bert\",\n  \"hidden_size\" 3}"), test_arena(), &e));
     assert_int_equal(e.line, 2);
-    assert_false(model_config_read(&c, source_of("{\"model_type\": \"bert\", \"model_type\": \"bert\"}"), test_arena(), &e));
+    assert_false(
+        model_config_read(&c, source_of("{\"model_type\": \"bert\", \"model_type\": \"bert\"}"), test_arena(), &e));
     assert_non_null(strstr(e.msg, "duplicate"));
 }
 

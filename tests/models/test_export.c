@@ -147,7 +147,8 @@ TEST(what_cannot_be_exported_is_said)
     ASSERT_ERR(export_hf(&m, &s, NULL, test_path("out"), test_arena(), &e), &e,
                "a model with `pooling: mean` has no Hugging Face form; only `pooling: pooler` has");
     m.config.pooling = POOLING_POOLER;
-    assert_false(export_hf(&m, &s, NULL, arena_printf(test_arena(), &e, "%s/x", test_file("file", "")), test_arena(), &e));
+    assert_false(
+        export_hf(&m, &s, NULL, arena_printf(test_arena(), &e, "%s/x", test_file("file", "")), test_arena(), &e));
     assert_int_equal(e.code, ERR_ENV);
     checkpoint_close(k);
 }

@@ -91,7 +91,8 @@ TEST(wrong_lengths_are_refused)
     refused(test_dir(), "is not a regular file");
 }
 
-/* Hostile headers: deep nesting, numbers beyond 64 bits, names that are not text. What is said comes from the parser. */
+/* Hostile headers: deep nesting, numbers beyond 64 bits, names that are not text. What is said comes from the
+ * parser. */
 TEST(hostile_headers_do_no_harm)
 {
     static char deep[40000];

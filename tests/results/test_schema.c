@@ -1,4 +1,5 @@
-/* docs/schema.md and a written file agree: nothing is written that is not listed, nothing listed as present is missing. */
+/* docs/schema.md and a written file agree: nothing is written that is not listed, nothing listed as present is
+ * missing. */
 #include "tests/results/fixture.h"
 
 #include <hdf5.h>

@@ -13,7 +13,8 @@ static struct tokenizer *tokenizer(void)
 {
     static char vocab[4096];
     size_t at = 0;
-    const char *const words[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ",", "the", "was", "film", "good", "bad"};
+    const char *const words[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".",
+                                 ",",     "the",   "was",   "film",  "good",   "bad"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         at += (size_t)snprintf(vocab + at, sizeof vocab - at, "%s\n", words[i]);
     for (char c = 'a'; c <= 'z'; c++)

@@ -64,7 +64,8 @@ TEST(undefined_is_zero_and_flagged)
     const int32_t t[] = {0, 1, 0, 1}, same[] = {1, 1, 1, 1}, none[] = {0, 0, 0, 0};
     const float x[] = {1, 2, 3, 4}, flat[] = {2, 2, 2, 2}, bad[] = {1, NAN, 2, INFINITY};
     struct outcome o = classes(t, same, 4, 2), zero = classes(none, none, 4, 2), empty = classes(t, t, 0, 2);
-    struct outcome r = scores(x, flat, 4), nan_ = scores(x, bad, 4), nothing = scores(x, x, 0), single = scores(x, x, 1);
+    struct outcome r = scores(x, flat, 4), nan_ = scores(x, bad, 4), nothing = scores(x, x, 0),
+                   single = scores(x, x, 1);
     expect("matthews_correlation", &o, 0, true);
     expect("f1", &o, 2.0 / 3.0, false);
     expect("f1", &zero, 0, true);
@@ -145,8 +146,8 @@ TEST(golden)
             bool degenerate;
             double v = value_of(name, &o, &degenerate);
             if (fabs(v - json_number_value(wanted)) > 1e-9)
-                fail_msg("%s, %s: %.15g, the library says %.15g", json_string_value(json_object_get(c, "name")), name, v,
-                         json_number_value(wanted));
+                fail_msg("%s, %s: %.15g, the library says %.15g", json_string_value(json_object_get(c, "name")), name,
+                         v, json_number_value(wanted));
             compared++;
         }
     }

@@ -204,9 +204,11 @@ TEST(where_data_are_looked_for)
     struct examples x;
     ASSERT_ERR(examples_train(&x, task("mrpc"), NULL, 0, test_arena(), &e), &e,
                "task mrpc needs data: `glue/MRPC/train.tsv` below the folder given with --data DIR or in PEFTLAB_DATA");
-    snprintf(wanted, sizeof wanted,
-             "%s/glue/MRPC/train.tsv: not found; task mrpc needs its data there: give --data DIR or set PEFTLAB_DATA to "
-             "the folder that holds `glue/MRPC`", test_dir());
+    snprintf(
+        wanted, sizeof wanted,
+        "%s/glue/MRPC/train.tsv: not found; task mrpc needs its data there: give --data DIR or set PEFTLAB_DATA to "
+        "the folder that holds `glue/MRPC`",
+        test_dir());
     ASSERT_ERR(task_check(task("mrpc"), test_dir(), &e), &e, wanted);
     put("MRPC", "train.tsv", MRPC_HEAD "1\t1\t2\ta\tb\n", sizeof MRPC_HEAD + 9);
     char glue[600];
@@ -215,8 +217,10 @@ TEST(where_data_are_looked_for)
              "%s/glue/MRPC/train.tsv: not found; give --data or PEFTLAB_DATA the folder that holds `glue/MRPC`", glue);
     ASSERT_ERR(task_check(task("mrpc"), glue, &e), &e, wanted);
     ASSERT_OK(train(&x, "mrpc"), &e);
-    snprintf(wanted, sizeof wanted, "%s/glue/MRPC/dev.tsv: not found; task mrpc needs its data there: give --data DIR or "
-             "set PEFTLAB_DATA to the folder that holds `glue/MRPC`", test_dir());
+    snprintf(wanted, sizeof wanted,
+             "%s/glue/MRPC/dev.tsv: not found; task mrpc needs its data there: give --data DIR or "
+             "set PEFTLAB_DATA to the folder that holds `glue/MRPC`",
+             test_dir());
     ASSERT_ERR(task_check(task("mrpc"), test_dir(), &e), &e, wanted);
     assert_int_equal(e.code, ERR_INPUT);
 }
@@ -274,7 +278,8 @@ static const struct real {
 } reals[] = {
     {"cola", 8551, 1043, 721, "The sailors rode the breeze clear of the rocks.", "John talked to Bill about himself."},
     {"sst2", 67349, 872, 444, "it 's a charming and often affecting journey . ", NULL},
-    {"mrpc", 3668, 408, 279, "He said the foodservice pie business doesn't fit the company's long-term growth strategy.", NULL},
+    {"mrpc", 3668, 408, 279,
+     "He said the foodservice pie business doesn't fit the company's long-term growth strategy.", NULL},
     {"stsb", 5749, 1500, 0, "A man with a hard hat is dancing.",
      "New video shows US police officers beating mentally-ill man"},
 };

@@ -21,7 +21,8 @@ static bool same(const struct synth_example *a, const struct synth_example *b)
 TEST(deterministic_and_a_prefix_of_longer_sets)
 {
     for (const char *const *k = synth_names(); *k; k++) {
-        struct synth_example *x = make(*k, 42, false, 300), *y = make(*k, 42, false, 120), *z = make(*k, 43, false, 120);
+        struct synth_example *x = make(*k, 42, false, 300), *y = make(*k, 42, false, 120),
+                             *z = make(*k, 43, false, 120);
         int differ = 0;
         for (int i = 0; i < 120; i++) {
             assert_true(same(&x[i], &y[i]));

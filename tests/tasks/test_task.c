@@ -114,7 +114,8 @@ TEST(unknown_names)
 {
     struct yaml *spec = yaml_parse(test_arena(), "s.yaml", "tasks: [cola, mprc]\n", 20, &e);
     const struct yaml *at = yaml_get(spec, "tasks")->child->next;
-    ASSERT_ERR(task_open("mprc", NULL, at, test_arena(), &e), &e, "s.yaml:1:15: unknown task `mprc`; did you mean `mrpc`?");
+    ASSERT_ERR(task_open("mprc", NULL, at, test_arena(), &e), &e,
+               "s.yaml:1:15: unknown task `mprc`; did you mean `mrpc`?");
     ASSERT_ERR(task_open("translation", NULL, NULL, test_arena(), &e), &e, "unknown task `translation`");
     ASSERT_ERR(task_open("own/none.yaml", "specs", at, test_arena(), &e), &e,
                "s.yaml:1:15: task file `specs/own/none.yaml` cannot be read: No such file or directory");
@@ -156,7 +157,8 @@ TEST(wrong_task_files)
         {"version: 1.0\ntitle: x\n", "1:10: version is `1.0`; it must be an integer in plain decimal digits"},
         {HEAD COLUMNS REST, "1:1: task t: the key `folder` is missing"},
         {HEAD "folder: X\n" COLUMNS REST, "1:1: task t: the key `files` is missing"},
-        {HEAD "folder: X\nfiles: {train: a, test: b}\n", "4:19: unknown key `test`; the sets are train, dev and dev_<suffix>"},
+        {HEAD "folder: X\nfiles: {train: a, test: b}\n",
+         "4:19: unknown key `test`; the sets are train, dev and dev_<suffix>"},
         {HEAD "folder: X\nfiles: {dev: b}\n", "4:8: files: `train` is missing, and there is no `train_from`"},
         {HEAD "folder: X\nfiles: {train: b}\n", "4:8: files: `dev` must be there, before other dev sets"},
         {HEAD FILES "columns: {text_a: 0}\n", "5:10: columns: `label` is missing"},
@@ -165,17 +167,21 @@ TEST(wrong_task_files)
         {HEAD FILES "columns: {texta: 0}\n", "5:11: unknown key `texta` for columns; did you mean `text_a`?"},
         {HEAD FILES "columns: {count: 2, text_a: 0, label: 2}\n",
          "5:39: columns: label is 2, of 2 columns (the first is 0)"},
-        {HEAD FILES "header: false\n" COLUMNS, "6:10: columns: `count` is missing; files without a header line need it"},
+        {HEAD FILES "header: false\n" COLUMNS,
+         "6:10: columns: `count` is missing; files without a header line need it"},
         {HEAD FILES COLUMNS "metrics: [accuracy]\n", "1:1: task t: the key `labels` is missing"},
         {HEAD FILES COLUMNS "labels: [a]\nmetrics: [accuracy]\n", "6:9: labels: 1 classes; there must be 2 to 1000"},
         {HEAD FILES COLUMNS "labels: [a, a]\n", "6:9: labels: `a` is given twice"},
-        {HEAD FILES COLUMNS "labels: [a, b]\nmetrics: [acuracy]\n", "7:11: unknown metric `acuracy`; did you mean `accuracy`?"},
+        {HEAD FILES COLUMNS "labels: [a, b]\nmetrics: [acuracy]\n",
+         "7:11: unknown metric `acuracy`; did you mean `accuracy`?"},
         {HEAD FILES COLUMNS "labels: [a, b]\nmetrics: [pearson]\n", "7:11: metric pearson is not for a classification"},
-        {HEAD FILES COLUMNS "labels: [a, b, c]\nmetrics: [accuracy, f1]\n", "7:21: metric f1 is for two classes; there are 3"},
+        {HEAD FILES COLUMNS "labels: [a, b, c]\nmetrics: [accuracy, f1]\n",
+         "7:21: metric f1 is for two classes; there are 3"},
         {HEAD FILES COLUMNS "labels: [a, b]\nmetrics: [accuracy_mm]\n",
          "7:11: unknown metric `accuracy_mm`; did you mean `accuracy`?"},
         {HEAD FILES COLUMNS REST "headline: f1\n", "8:11: headline is not among the metrics of the task"},
-        {HEAD FILES COLUMNS REST "rows: {train: 3, dev_b: 1}\n", "8:18: rows: `dev_b` is not among the sets of the task"},
+        {HEAD FILES COLUMNS REST "rows: {train: 3, dev_b: 1}\n",
+         "8:18: rows: `dev_b` is not among the sets of the task"},
         {HEAD FILES COLUMNS "kind: regression\nmetrics: [pearson]\n", "1:1: task t: the key `range` is missing"},
         {HEAD FILES COLUMNS "kind: regression\nrange: [5, 0]\nmetrics: [pearson]\n",
          "7:8: range must be two numbers, [least, largest]"},
