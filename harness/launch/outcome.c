@@ -44,7 +44,7 @@ static bool read_result(struct sweep *s, struct item *it, enum run_status *statu
             snprintf(o->text, sizeof o->text, "%s", r.error);
         else if (!isnan(best))
             snprintf(o->text, sizeof o->text, "%.100s %.3f%s", r.metric[0], best,
-                     r.status == RUN_COLLAPSED ? ", collapsed: one class is all it predicts" : "");
+                     r.status == RUN_COLLAPSED ? ", collapsed" : "");
     }
     arena_release(s->arena, mark);
     return ok;
