@@ -260,7 +260,7 @@ TEST(fail_fast_stops_those_at_work)
     c->o.jobs = 2;
     assert_false(launch(c));
     assert_int_equal(c->e.code, ERR_RUN);
-    assert_int_equal(lines(calls()), 2);
+    assert_null(strstr(calls(), "--s12--"));
     assert_int_equal(c->result.interrupted, 2);
 }
 
