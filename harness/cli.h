@@ -1,6 +1,6 @@
 /*
- * The command line: one function per command (cli_*.c), called through a table. Texts that were asked for go to `out`, the
- * one line of an error to `err`; progress and log go through base/log.h.
+ * The command line: one function per command (cli_*.c), called through a table. Texts that were asked for go to `out`,
+ * the one line of an error to `err`; progress and log go through base/log.h.
  */
 #ifndef HARNESS_CLI_H
 #define HARNESS_CLI_H

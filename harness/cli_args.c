@@ -58,9 +58,11 @@ static bool count_args(const struct cli_call *c, struct err *e)
 {
     const struct cli_command *k = c->command;
     if (c->n_args < k->min_args)
-        return err_set(e, ERR_INPUT, "%s needs %s: peftlab %s %s", k->name, k->arg_names[c->n_args], k->name, k->arguments);
+        return err_set(e, ERR_INPUT, "%s needs %s: peftlab %s %s", k->name, k->arg_names[c->n_args], k->name,
+                       k->arguments);
     if (c->n_args > k->max_args)
-        return err_set(e, ERR_INPUT, "unexpected argument `%s`: peftlab %s %s", c->arg[k->max_args], k->name, k->arguments);
+        return err_set(e, ERR_INPUT, "unexpected argument `%s`: peftlab %s %s", c->arg[k->max_args], k->name,
+                       k->arguments);
     return true;
 }
 
@@ -167,8 +169,9 @@ bool cli_program_help(struct text *out, struct err *e)
     TRY(text_add(out, e, "peftlab compares fine-tuning methods on GLUE-style tasks.\n\n"));
     for (const struct cli_command *k = cli_commands; k->name; k++)
         TRY(text_add(out, e, "  peftlab %-9s %-28s %s\n", k->name, k->arguments, k->summary));
-    return text_add(out, e, "\n  peftlab COMMAND --help     options of a command\n"
-                            "  peftlab --version\n\n"
-                            "Exit codes: 0 all good; 1 some runs failed or diverged; 2 wrong command line, spec or input\n"
-                            "file; 3 the environment (disk, memory, permissions); 130 interrupted, resumable.\n");
+    return text_add(out, e,
+                    "\n  peftlab COMMAND --help     options of a command\n"
+                    "  peftlab --version\n\n"
+                    "Exit codes: 0 all good; 1 some runs failed or diverged; 2 wrong command line, spec or input\n"
+                    "file; 3 the environment (disk, memory, permissions); 130 interrupted, resumable.\n");
 }

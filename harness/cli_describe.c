@@ -16,8 +16,8 @@ bool cli_describe_options(const struct opt *table, struct text *out, struct err 
     for (const struct opt *row = table; row->name; row++) {
         const char *dflt = opt_default_text(row, out->arena, e), *range = opt_range_text(row, out->arena, e);
         TRY(dflt && range);
-        TRY(cli_cell(&t, e, "%s", row->name) && cli_cell(&t, e, "%s", opt_type_name(row)) && cli_cell(&t, e, "%s", dflt) &&
-            cli_cell(&t, e, "%s", range) && cli_cell(&t, e, "%s", row->help));
+        TRY(cli_cell(&t, e, "%s", row->name) && cli_cell(&t, e, "%s", opt_type_name(row)) &&
+            cli_cell(&t, e, "%s", dflt) && cli_cell(&t, e, "%s", range) && cli_cell(&t, e, "%s", row->help));
     }
     return cli_table_text(&t, false, out, e);
 }

@@ -45,8 +45,8 @@ extern const struct cli_command cli_commands[];
 
 /* ---- cli_args.c ---- */
 
-/* Splits the arguments behind the command's word: options anywhere, `--opt value` and `--opt=value`, `_` as good as `-`;
- * after `--` all is positional. Errors name the argument and the nearest right word. */
+/* Splits the arguments behind the command's word: options anywhere, `--opt value` and `--opt=value`, `_` as good as
+ * `-`; after `--` all is positional. Errors name the argument and the nearest right word. */
 bool cli_parse(struct cli_call *c, int argc, char **argv, struct err *e);
 
 /* Value of an option; NULL when absent, "" for one that takes none. */

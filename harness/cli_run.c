@@ -76,9 +76,11 @@ bool cli_run(struct cli_call *c, struct err *e)
 
 bool cli_run_help(struct text *out, struct err *e)
 {
-    TRY(text_add(out, e, "\nKeys of a spec: name, model, tasks, methods, seeds, train, measure, include, grid, zip, and\n\n"));
+    TRY(text_add(out, e,
+                 "\nKeys of a spec: name, model, tasks, methods, seeds, train, measure, include, grid, zip, and\n\n"));
     TRY(cli_describe_options(run_options, out, e));
-    TRY(text_add(out, e, "\nKeys of `train` (and `param_groups`, a list of {pattern, learning_rate, weight_decay}):\n\n"));
+    TRY(text_add(out, e,
+                 "\nKeys of `train` (and `param_groups`, a list of {pattern, learning_rate, weight_decay}):\n\n"));
     return cli_describe_options(train_options, out, e);
 }
 

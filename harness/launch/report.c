@@ -37,14 +37,15 @@ static void log_totals(const struct sweep *s, const struct launch_result *r)
     const struct {
         size_t n;
         const char *what;
-    } part[] = {{r->finished, "finished"}, {r->skipped, "skipped"},       {r->failed, "failed"},  {r->diverged, "diverged"},
-                {r->collapsed, "collapsed"}, {r->left, "left to others"}, {r->interrupted, "not done"}};
+    } part[] = {{r->finished, "finished"},   {r->skipped, "skipped"},     {r->failed, "failed"},
+                {r->diverged, "diverged"},   {r->collapsed, "collapsed"}, {r->left, "left to others"},
+                {r->interrupted, "not done"}};
     char text[256];
     int length = snprintf(text, sizeof text, "%zu run%s", s->n, s->n == 1 ? "" : "s");
     for (size_t i = 0, shown = 0; i < sizeof part / sizeof *part; i++)
         if (part[i].n)
-            length += snprintf(text + length, sizeof text - (size_t)length, "%s%zu %s", shown++ ? ", " : ": ", part[i].n,
-                               part[i].what);
+            length += snprintf(text + length, sizeof text - (size_t)length, "%s%zu %s", shown++ ? ", " : ": ",
+                               part[i].n, part[i].what);
     log_info("%s", text);
 }
 
@@ -76,7 +77,8 @@ static bool some_failed(const struct sweep *s, const struct launch_result *r, st
     if (bad == 0)
         return err_set(e, ERR_RUN, "%zu of %zu runs collapsed", r->collapsed, s->n);
     if (bad == 1)
-        return err_set(e, ERR_RUN, "run %s %s: %s", first->run->name, r->diverged ? "diverged" : "failed", first->message);
+        return err_set(e, ERR_RUN, "run %s %s: %s", first->run->name, r->diverged ? "diverged" : "failed",
+                       first->message);
     return err_set(e, ERR_RUN, "%zu of %zu runs failed, %zu diverged", r->failed, s->n, r->diverged);
 }
 

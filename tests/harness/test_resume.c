@@ -1,7 +1,7 @@
 /*
  * labels: cli
- * The program itself, killed, interrupted, run twice and out of space: what was stopped goes on to the same bits. A model
- * of two small layers on a synthetic task keeps a run short.
+ * The program itself, killed, interrupted, run twice and out of space: what was stopped goes on to the same bits. A
+ * model of two small layers on a synthetic task keeps a run short.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -56,8 +56,8 @@ static void set_up(const char *methods)
 
 enum { ARGUMENTS = 16 };
 
-/* Starts `peftlab run spec.yaml --limit 40 ARGUMENTS` with its output in the files `stdout` and `stderr`; files of at most
- * `largest` bytes (0: any) can be written. */
+/* Starts `peftlab run spec.yaml --limit 40 ARGUMENTS` with its output in the files `stdout` and `stderr`; files of at
+ * most `largest` bytes (0: any) can be written. */
 static pid_t start(const char *const *arguments, rlim_t largest)
 {
     const char *argv[ARGUMENTS] = {PEFTLAB_PROGRAM, "run", "spec.yaml", "--limit", "40"};
@@ -66,7 +66,8 @@ static pid_t start(const char *const *arguments, rlim_t largest)
     pid_t pid = fork();
     if (pid != 0)
         return pid;
-    int out = open("stdout", O_WRONLY | O_CREAT | O_TRUNC, 0600), err = open("stderr", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int out = open("stdout", O_WRONLY | O_CREAT | O_TRUNC, 0600),
+        err = open("stderr", O_WRONLY | O_CREAT | O_TRUNC, 0600);
     dup2(out, 1);
     dup2(err, 2);
     if (largest)
