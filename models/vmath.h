@@ -30,6 +30,8 @@ static inline real vm_exp(real x)
     x = x < bottom ? bottom : x;
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     float k = x * 1.44269504088896341f + magic;
+    uint32_t bits; /* of k: the integer stands in its last ones, and moved to the exponent's place it is all that is left */
+    memcpy(&bits, &k, sizeof bits);
     k -= magic;
     float r = x - k * 0.693359375f;
     r = r - k * -2.12194440e-4f;
@@ -40,7 +42,7 @@ static inline real vm_exp(real x)
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    int32_t bits = ((int32_t)k + 127) * (1 << 23);
+    bits = (bits << 23) + (127u << 23); /* no conversion: x may be NaN, and p is then */
     float scale;
     memcpy(&scale, &bits, sizeof scale);
     return p * scale;
