@@ -61,14 +61,16 @@ static const char *const model_name[] = {"MODEL"};
 const struct cli_command cli_commands[] = {
     {.name = "run", .arguments = "SPEC [key=value ...]", .summary = "carries out the runs of a spec",
      .details = "Finished runs are skipped, failed ones are tried again, interrupted ones go on. key=value "
-                "overrides the\nspec: train.learning_rate=1e-4, sift.density=0.01, tasks=[cola,mrpc], seeds=42, model=DIR.",
+                "overrides the\nspec: train.learning_rate=1e-4, sift.density=0.01, tasks=[cola,mrpc], seeds=42, "
+                "model=DIR.",
      .options = run_options, .min_args = 1, .max_args = SIZE_MAX, .arg_names = spec_name, .run = cli_run,
      .more_help = cli_run_help},
     {.name = "plan", .arguments = "SPEC [key=value ...]", .summary = "parameters, steps and memory of every run",
      .details = "Needs neither data nor weights: sequences are counted as max_seq_length long.",
      .options = format_options, .min_args = 1, .max_args = SIZE_MAX, .arg_names = spec_name, .run = cli_plan},
     {.name = "check", .arguments = "SPEC [key=value ...]",
-     .summary = "validates a spec; prints nothing when it is right", .options = no_options, .min_args = 1, .max_args = SIZE_MAX, .arg_names = spec_name, .run = cli_check},
+     .summary = "validates a spec; prints nothing when it is right",
+     .options = no_options, .min_args = 1, .max_args = SIZE_MAX, .arg_names = spec_name, .run = cli_check},
     {.name = "list", .arguments = "KIND", .summary = "methods|models|tasks|metrics|measures|plots",
      .options = format_options, .min_args = 1, .max_args = 1, .arg_names = list_name, .run = cli_list},
     {.name = "describe", .arguments = "KIND NAME", .summary = "method|model|task|measure with its options",
@@ -80,7 +82,8 @@ const struct cli_command cli_commands[] = {
     {.name = "plot", .arguments = "DIR [KIND ...]", .summary = "pictures of a folder of results; prints their paths",
      .options = plot_options, .min_args = 1, .max_args = SIZE_MAX, .arg_names = dir_name, .run = cli_plot},
     {.name = "eval", .arguments = "MODEL_OR_RUN --task TASK",
-     .summary = "metrics of a run's weights, or of a classifier", .options = eval_options, .min_args = 1, .max_args = 1, .arg_names = eval_name, .run = cli_eval},
+     .summary = "metrics of a run's weights, or of a classifier",
+     .options = eval_options, .min_args = 1, .max_args = 1, .arg_names = eval_name, .run = cli_eval},
     {.name = "export", .arguments = "RUN.h5 --to hf DIR", .summary = "the trained model for other programs",
      .options = export_options, .min_args = 2, .max_args = 2, .arg_names = export_names, .run = cli_export},
     {.name = "tokenize", .arguments = "MODEL [FILE]", .summary = "ids of each line of FILE or of standard input",
