@@ -130,6 +130,18 @@ static bool load_from(struct session *s, const struct safetensors *f, struct are
     return true;
 }
 
+/* A file that cannot be read starts the run anew, with a warning: what can be lost is time. */
+static bool unusable(struct err *e)
+{
+    char text[2048];
+    if (e->code == ERR_ENV)
+        return false;
+    err_format(e, text, sizeof text);
+    log_warn("starts anew: %s", text);
+    *e = (struct err){0};
+    return false;
+}
+
 bool state_load(struct session *s, struct err *e)
 {
     struct arena_mark mark = arena_mark(s->apart);
@@ -144,7 +156,7 @@ bool state_load(struct session *s, struct err *e)
     if (!a)
         return err_set(e, ERR_ENV, "out of memory");
     struct safetensors f;
-    bool ok = safetensors_open(&f, path, a, e);
+    bool ok = safetensors_open(&f, path, a, e) || unusable(e);
     if (ok) {
         ok = load_from(s, &f, a, e);
         safetensors_close(&f);

@@ -90,6 +90,7 @@ static void exited(struct sweep *s, struct item *it, int code, struct remark *o)
     case 130:
         it->fate = FATE_INTERRUPTED;
         it->code = ERR_INTERRUPTED;
+        snprintf(o->text, sizeof o->text, "interrupted"); /* the worker has told where */
         return;
     default:
         it->fate = FATE_FAILED;

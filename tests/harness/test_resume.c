@@ -329,6 +329,37 @@ TEST(a_cut_result_is_made_again)
     same_runs("whole", "cut", 1);
 }
 
+TEST(a_cut_checkpoint_starts_the_run_anew)
+{
+    const char *name[16];
+    set_up("methods: [full]\n");
+    expect_exit(RUN("--threads", "1", "--out", "whole"), 0);
+    pid_t pid = START("--threads", "1", "--out", "cut", "train.save_steps=5");
+    assert_int_equal(kill_workers(pid, "cut", 1), 1);
+    expect_exit(end_of(pid), 1);
+    assert_int_equal(files("cut", ".ckpt", name), 1);
+    assert_int_equal(truncate(joined("cut/runs/", name[0]), 5000), 0);
+    expect_exit(RUN("--threads", "1", "--out", "cut"), 0);
+    assert_non_null(strstr(messages(), "starts anew: cut/runs/"));
+    same_runs("whole", "cut", 1);
+}
+
+#ifdef __linux__
+TEST(workers_of_a_killed_launcher_save_and_stop)
+{
+    set_up("methods: [full]\n");
+    pid_t pid = START("--threads", "1", "--out", "out", "train.save_steps=5", "train.max_steps=1000000");
+    assert_true(appeared("out", ".ckpt", pid));
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    waitpid(pid, NULL, 0);
+    for (int i = 0; i < 20000 && count("out", ".claim"); i++)
+        nap();
+    assert_int_equal(count("out", ".claim"), 0);
+    assert_int_equal(count("out", ".ckpt"), 1);
+    assert_non_null(strstr(messages(), "interrupted in step"));
+}
+#endif
+
 TEST(wrong_input_starts_no_run)
 {
     set_up("methods: [full, head]\n");
