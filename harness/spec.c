@@ -77,6 +77,8 @@ static bool read_task(struct reader *r, const struct yaml *item, size_t i)
 {
     const char *dir = spec_is_override(item) ? NULL : text_dirname(r->arena, item->file, r->e);
     TRY(spec_is_override(item) || dir);
+    if (dir && strcmp(dir, ".") == 0)
+        dir = NULL;
     TRY(r->task[i] = task_open(item->value, dir, item, r->arena, r->e));
     r->task_word[i] = item->value;
     for (size_t k = 0; k < i; k++)

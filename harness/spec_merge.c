@@ -75,7 +75,7 @@ static bool include_one(struct loader *l, struct yaml *into, const struct yaml *
 {
     if (word->kind != YAML_SCALAR || yaml_is_null(word))
         return yaml_err(l->e, word, "include must be a file name or a list of file names");
-    const char *path = text_path(l->arena, dir, word->value, l->e);
+    const char *path = text_path(l->arena, strcmp(dir, ".") == 0 ? "" : dir, word->value, l->e);
     const char *full = path ? absolute(l, path) : NULL;
     TRY(full);
     for (int i = 0; i < l->depth; i++)
