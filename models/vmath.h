@@ -30,7 +30,8 @@ static inline real vm_exp(real x)
     x = x < bottom ? bottom : x;
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     float k = x * 1.44269504088896341f + magic;
-    uint32_t bits; /* of k: the integer stands in its last ones, and moved to the exponent's place it is all that is left */
+    uint32_t
+        bits; /* of k: the integer stands in its last ones, and moved to the exponent's place it is all that is left */
     memcpy(&bits, &k, sizeof bits);
     k -= magic;
     float r = x - k * 0.693359375f;

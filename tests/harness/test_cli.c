@@ -67,9 +67,10 @@ TEST(wrong_command_lines)
 {
     write_spec();
     expect_error("", 2, "no command is given; `peftlab --help` lists them");
-    expect_error("rnu", 2,
-                 "unknown command `rnu`; did you mean `run`? (commands: run, plan, check, list, describe, status, table, "
-                 "plot, eval, export, tokenize)");
+    expect_error(
+        "rnu", 2,
+        "unknown command `rnu`; did you mean `run`? (commands: run, plan, check, list, describe, status, table, "
+        "plot, eval, export, tokenize)");
     expect_error("check", 2, "check needs SPEC: peftlab check SPEC [key=value ...]");
     expect_error("list methods tasks", 2, "unexpected argument `tasks`: peftlab list KIND");
     expect_error("run s.yaml --jbos 2", 2, "unknown option `--jbos` for run; did you mean `--jobs`?");
@@ -80,9 +81,10 @@ TEST(wrong_command_lines)
     expect_error("run s.yaml --jobs two", 2, "--jobs is `two`; it must be an integer in plain decimal digits");
     expect_error("run s.yaml --jobs 0", 2, "range: --jobs is 0; it must lie in [1, 1024]");
     expect_error("plan s.yaml --format=cvs", 2, "--format is `cvs`; it must be one of md, csv; did you mean `csv`?");
-    expect_error("list metods", 2,
-                 "what to list is `metods`; it must be one of methods, models, tasks, metrics, measures, plots; did you "
-                 "mean `methods`?");
+    expect_error(
+        "list metods", 2,
+        "what to list is `metods`; it must be one of methods, models, tasks, metrics, measures, plots; did you "
+        "mean `methods`?");
     expect_error("describe method sfit", 2, "unknown method `sfit`; did you mean `sift`?");
     expect_error("describe task col", 2, "unknown task `col`; did you mean `cola`?");
     expect_error("describe measure gradient", 2, "unknown measure `gradient`; did you mean `gradients`?");
@@ -117,9 +119,10 @@ TEST(check_is_silent)
 TEST(plan_columns)
 {
     write_spec();
-    const char *header = "run,task,model,method,variant,seed,trainable,trainable_with_head,total,steps,bytes_weights,"
-                         "bytes_gradients,bytes_optimizer,bytes_method,bytes_activations,bytes_scratch,bytes_data,bytes_total\n"
-                         "cola--mini--head--default--s1,cola,mini,head,default,1,0,66306,5454594,723,";
+    const char *header =
+        "run,task,model,method,variant,seed,trainable,trainable_with_head,total,steps,bytes_weights,"
+        "bytes_gradients,bytes_optimizer,bytes_method,bytes_activations,bytes_scratch,bytes_data,bytes_total\n"
+        "cola--mini--head--default--s1,cola,mini,head,default,1,0,66306,5454594,723,";
     expect_start("plan s.yaml --format csv", header);
     expect_start("plan --format=csv s.yaml", header);
     expect_start("plan s.yaml", "| task | model | method | variant | seed | trainable | with head |");

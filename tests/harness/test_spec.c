@@ -76,8 +76,8 @@ TEST(authority)
 
 TEST(overrides_replace_lists_and_reach_methods)
 {
-    const struct spec *s = RUNS_WITH(SMALL, "tasks=stsb", "seeds=[7]", "name=other", "sift.density=0.5", "head=[classifier]",
-                                     "measure.gradients.every=3", "pooling=cls");
+    const struct spec *s = RUNS_WITH(SMALL, "tasks=stsb", "seeds=[7]", "name=other", "sift.density=0.5",
+                                     "head=[classifier]", "measure.gradients.every=3", "pooling=cls");
     assert_string_equal(s->name, "other");
     assert_int_equal(s->n_runs, 2);
     assert_string_equal(s->run[1].task->name, "stsb");
@@ -105,8 +105,9 @@ static void expect_variants(const struct spec *s, const char *const *expected, s
 
 TEST(zip_goes_in_parallel)
 {
-    EXPECT_VARIANTS(runs_of(ONE "methods:\n  - sift: {zip: {density: [0.001, 0.008], train.learning_rate: [1.0e-3, 2.0e-4]}}\n"),
-                    "density=0.001+learning_rate=0.001", "learning_rate=0.0002");
+    EXPECT_VARIANTS(
+        runs_of(ONE "methods:\n  - sift: {zip: {density: [0.001, 0.008], train.learning_rate: [1.0e-3, 2.0e-4]}}\n"),
+        "density=0.001+learning_rate=0.001", "learning_rate=0.0002");
 }
 
 TEST(grid_takes_every_combination)
@@ -117,8 +118,9 @@ TEST(grid_takes_every_combination)
 
 TEST(axes_at_the_top_hold_for_every_method)
 {
-    const char *text = ONE "grid: {train.learning_rate: [1.0e-4, 2.0e-4]}\n"
-                           "methods: [full, {lora: {train: {learning_rate: 1.0e-3}}}, {sift: {grid: {density: [0.1, 0.2]}}}]\n";
+    const char *text =
+        ONE "grid: {train.learning_rate: [1.0e-4, 2.0e-4]}\n"
+            "methods: [full, {lora: {train: {learning_rate: 1.0e-3}}}, {sift: {grid: {density: [0.1, 0.2]}}}]\n";
     EXPECT_VARIANTS(runs_of(text), "learning_rate=0.0001", "learning_rate=0.0002", "learning_rate=0.001",
                     "density=0.1+learning_rate=0.0001", "density=0.2+learning_rate=0.0001",
                     "density=0.1+learning_rate=0.0002", "density=0.2+learning_rate=0.0002");
@@ -131,7 +133,8 @@ TEST(an_override_ends_an_axis)
     const char *text = ONE "methods:\n  - sift: {zip: {density: [0.1, 0.2], train.learning_rate: [1.0e-3, 2.0e-3]}}\n";
     EXPECT_VARIANTS(RUNS_WITH(text, "sift.density=0.3"), "density=0.3+learning_rate=0.001",
                     "density=0.3+learning_rate=0.002");
-    EXPECT_VARIANTS(RUNS_WITH(text, "train.learning_rate=1", "sift.zip.density=[0.5,0.6]"), "density=0.5", "density=0.6");
+    EXPECT_VARIANTS(RUNS_WITH(text, "train.learning_rate=1", "sift.zip.density=[0.5,0.6]"), "density=0.5",
+                    "density=0.6");
 }
 
 /* Names are parts of file names: lists are joined, what is foreign or long gets a digest, and no two are alike. */
@@ -147,8 +150,9 @@ TEST(variant_names)
     assert_string_not_equal(s->run[1].variant, s->run[2].variant);
     for (size_t i = 0; i < s->n_runs; i++) {
         assert_true(strlen(s->run[i].variant) <= 80);
-        assert_int_equal(strspn(s->run[i].variant, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=+-"),
-                         strlen(s->run[i].variant));
+        assert_int_equal(
+            strspn(s->run[i].variant, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=+-"),
+            strlen(s->run[i].variant));
     }
 }
 
@@ -161,11 +165,22 @@ TEST(digests_know_what_matters)
     static const char *const same[] = {"keep=none", "train.save_steps=10", "name=other", "train.batch_size=16",
                                        "sift.density=0.0080", "train.head_learning_rate=5e-5",
                                        "train.hidden_dropout_prob=0.1"};
-    static const char *const other[] = {
-        "tasks=sst2", "model=zoo:bert-tiny", "seeds=1", "sift.density=0.01", "sift.select=random", "head=[classifier]",
-        "pooling=cls", "train.learning_rate=1e-3", "train.piece_tokens=512", "train.head_learning_rate=1e-4",
-        "train.hidden_dropout_prob=0", "measure.gradients.every=5", "train.param_groups=[{pattern: query, weight_decay: 0}]",
-        "sift.target_modules=[query]", "train.max_steps=3", "train.select_on=dev"};
+    static const char *const other[] = {"tasks=sst2",
+                                        "model=zoo:bert-tiny",
+                                        "seeds=1",
+                                        "sift.density=0.01",
+                                        "sift.select=random",
+                                        "head=[classifier]",
+                                        "pooling=cls",
+                                        "train.learning_rate=1e-3",
+                                        "train.piece_tokens=512",
+                                        "train.head_learning_rate=1e-4",
+                                        "train.hidden_dropout_prob=0",
+                                        "measure.gradients.every=5",
+                                        "train.param_groups=[{pattern: query, weight_decay: 0}]",
+                                        "sift.target_modules=[query]",
+                                        "train.max_steps=3",
+                                        "train.select_on=dev"};
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         assert_string_equal(digest(runs_with(text, &same[i], 1)), plain);
     for (size_t i = 0; i < sizeof other / sizeof *other; i++)
@@ -216,13 +231,13 @@ TEST(the_resolved_spec_says_where_values_come_from)
 TEST(the_resolved_spec_makes_the_same_runs)
 {
     struct err e = {0};
-    const struct spec *s =
-        RUNS_WITH("model: [zoo:mini, zoo:roberta-base]\ntasks: [cola, stsb]\nseeds: [3, 4]\n"
-                  "measure: {gradients: {every: 9}}\n"
-                  "train: {param_groups: [{pattern: 'layer.*.query', learning_rate: 1.0e-5}], hidden_dropout_prob: 0.2}\n"
-                  "methods:\n  - lora: {grid: {r: [2, 4], train.weight_decay: [0, 0.1]}}\n"
-                  "  - sift: {select: random, target_modules: ['*.query', value]}\n  - head\n",
-                  "train.learning_rate=1e-3", "lora.train.param_groups=[]");
+    const struct spec *s = RUNS_WITH(
+        "model: [zoo:mini, zoo:roberta-base]\ntasks: [cola, stsb]\nseeds: [3, 4]\n"
+        "measure: {gradients: {every: 9}}\n"
+        "train: {param_groups: [{pattern: 'layer.*.query', learning_rate: 1.0e-5}], hidden_dropout_prob: 0.2}\n"
+        "methods:\n  - lora: {grid: {r: [2, 4], train.weight_decay: [0, 0.1]}}\n"
+        "  - sift: {select: random, target_modules: ['*.query', value]}\n  - head\n",
+        "train.learning_rate=1e-3", "lora.train.param_groups=[]");
     test_file("again.yaml", s->resolved);
     const struct spec *again = spec_read("again.yaml", NULL, 0, 0, test_arena(), &e);
     ASSERT_OK(again, &e);
