@@ -64,6 +64,7 @@ static pid_t start(const char *const *arguments, rlim_t largest)
     for (int i = 0; arguments[i]; i++)
         argv[5 + i] = arguments[i];
     pid_t pid = fork();
+    assert_true(pid >= 0); /* the caller sends signals to it */
     if (pid != 0)
         return pid;
     int out = open("stdout", O_WRONLY | O_CREAT | O_TRUNC, 0600),
