@@ -38,7 +38,7 @@ static bool unknown_axis(const struct collector *c, const struct yaml *y, const 
         known = spec_option_names(c->method->options, "", known, c->arena, c->e);
     char what[96], hint[128];
     TRY(known);
-    snprintf(what, sizeof what, method ? "%s of %.64s" : "%s", which, c->method->name);
+    snprintf(what, sizeof what, method ? "%s of method %.64s" : "%s", which, c->method->name);
     if (opt_find(train_options, y->key))
         return yaml_err_key(c->e, y, "unknown key `%s` for %s; did you mean `train.%s`?", y->key, what, y->key);
     return yaml_err_key(c->e, y, "unknown key `%s` for %s%s", y->key, what,

@@ -174,7 +174,8 @@ static bool bind_method(struct variant *v, const struct yaml *entry, const struc
                         struct arena *a, struct err *e)
 {
     const struct target t = {v->method->options, v->options, &v->options_from, a, e};
-    TRY(spec_only_options(entry, v->method->options, method_keys, v->method->name, a, e));
+    const char *what = arena_printf(a, e, "method %s", v->method->name);
+    TRY(what && spec_only_options(entry, v->method->options, method_keys, what, a, e));
     TRY(opt_defaults(v->method->options, v->options, a, e));
     for (int override = 0; override < 2; override++)
         TRY(set_members(&t, entry, override) && set_axes(&t, x, combination, "", true, override));

@@ -252,7 +252,7 @@ static bool override_method(struct yaml *root, const struct yaml *member, const 
             entry->child = NULL;
         }
         if (entry->kind != YAML_MAP)
-            return yaml_err(e, entry, "the options of %s are %s; they must be a map", entry->key,
+            return yaml_err(e, entry, "the options of method %s are %s; they must be a map", entry->key,
                             yaml_kind_name(entry));
         merge(entry, over);
         found = true;
