@@ -157,8 +157,9 @@ static bool add_member(struct yaml ***tail, const struct yaml *value, const char
 /* The options of this variant as one map, so that a method finds the place of any of them. */
 static bool effective_map(struct variant *v, const struct yaml *entry, struct arena *a, struct err *e)
 {
-    struct yaml *map = ARENA_NEW(a, MEM_DATA, struct yaml, 1, e), **tail = &map->child;
+    struct yaml *map = ARENA_NEW(a, MEM_DATA, struct yaml, 1, e);
     TRY(map);
+    struct yaml **tail = &map->child;
     *map = (struct yaml){
         .kind = YAML_MAP, .file = entry->file, .line = entry->key_line, .col = entry->key_col, .value = ""};
     for (const struct opt *row = v->method->options; row->name; row++) {
