@@ -29,6 +29,14 @@ static const char *file_of(const struct session *s, const char *ending, struct e
     return run_path(s->spec, s->env, ending, s->apart, e);
 }
 
+/* Tables print it below their numbers: nobody may take these for numbers of a pretrained model. */
+static bool note_random(struct session *s, struct err *e)
+{
+    char *note = arena_printf(s->apart, e, "%s has no pretrained weights: every run started from a random initialisation.",
+                              s->spec->model.name);
+    return note && values_string(&s->record.meta, "note", note, e);
+}
+
 static bool identify(struct session *s, struct err *e)
 {
     struct run_record *r = &s->record;
@@ -48,7 +56,8 @@ static bool identify(struct session *s, struct err *e)
         if (i != t->headline)
             TRY(run_record_metric(r, t->metric[i].name, e));
     r->config = spec->config;
-    return meta_fill(&r->meta, spec, s->env, e);
+    TRY(meta_fill(&r->meta, spec, s->env, e));
+    return !s->loaded.random || note_random(s, e);
 }
 
 /* Counts, and operations of one step on a mean batch. */

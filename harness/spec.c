@@ -307,6 +307,7 @@ static bool add_seeds(struct spec *s, const struct reader *r, size_t task, size_
     for (size_t i = 0; i < r->n_seeds; i++) {
         struct run_spec *run = add_run(s, r, task, model, v, r->seed[i]);
         l.seed = &r->seed[i];
+        run->order = (long long)variant;
         TRY(i > 0 || spec_check_run(run, v, r->model_at[model], &config, r->e));
         TRY(spec_write_config(run, &config, r->arena, r->e));
         TRY(run->resolved = spec_resolved_text(&l, r->arena, r->e));

@@ -62,6 +62,7 @@ struct run_spec {
     const struct method *method;
     void *method_options;                 /* bound state template [method->state_size]: copied into each instance */
     const struct yaml *method_at;         /* its node, for located errors                  */
+    long long order;                      /* place of method and variant in the spec       */
     const char *variant;                  /* `default` or the options that differ          */
     uint64_t seed;
     struct train_options train;
