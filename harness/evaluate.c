@@ -210,7 +210,8 @@ bool evaluate(struct session *s, bool *improved, struct err *e)
     }
     TRY(series_set(&s->record.eval, "seconds", clock_seconds() - begun, e));
     const struct task_metric *m = &s->spec->task->metric[s->spec->task->headline];
-    log_info("step %ld/%ld: %s %.4f%s", s->step, s->total_steps, m->name, run_record_last(&s->record, m->name),
-             s->record.status == RUN_COLLAPSED ? " (collapsed: one class for every row)" : "");
+    if (s->train.n)
+        log_info("step %ld/%ld: %s %.4f%s", s->step, s->total_steps, m->name, run_record_last(&s->record, m->name),
+                 s->record.status == RUN_COLLAPSED ? " (collapsed: one class for every row)" : "");
     return session_time(s, "evaluate", &since, e);
 }

@@ -138,6 +138,7 @@ static bool make_packer(struct session *s, struct workspace_shape *shape, struct
 /* ---- model and method
  * ---------------------------------------------------------------------------------------------- */
 
+/* Of interest where training starts; weights that are loaded over it afterwards make it untrue. */
 static void say_what_was_loaded(const struct session *s)
 {
     if (s->loaded.random)
@@ -148,14 +149,15 @@ static void say_what_was_loaded(const struct session *s)
                  s->spec->model.name, s->loaded.n_initialised, (unsigned long long)s->spec->seed);
 }
 
-static bool load_model(struct session *s, struct err *e)
+static bool load_model(struct session *s, enum session_use use, struct err *e)
 {
     struct model_config config;
     TRY(run_model_config(s->spec, &config, s->apart, e));
     TRY(model_build(&s->model, &config, s->apart, e));
     TRY(s->checkpoint = checkpoint_open(&s->spec->model, s->apart, e));
     TRY(checkpoint_load(s->checkpoint, &s->model, s->spec->seed, false, s->arena, &s->loaded, e));
-    say_what_was_loaded(s);
+    if (use == SESSION_TRAIN)
+        say_what_was_loaded(s);
     return true;
 }
 
@@ -185,7 +187,7 @@ bool session_open(struct session *s, const struct run_spec *spec, const struct r
     TRY(run_record_init(&s->record, s->apart, e));
     TRY((use == SESSION_MODEL || load_data(s, use, e)) && (use != SESSION_TRAIN || plan_batches(s, e)) &&
         session_time(s, "data", &since, e));
-    TRY(load_model(s, e) && declare(s, e) && session_time(s, "load", &since, e));
+    TRY(load_model(s, use, e) && declare(s, e) && session_time(s, "load", &since, e));
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/log.h"
 #include "harness/delta.h"
 #include "harness/session.h"
 #include "models/export.h"
@@ -91,7 +92,10 @@ static bool open_directory(struct reloaded *r, const char *model, const char *ta
     TRY(text && (r->spec = spec_parse("eval", text, 0, r->arena, e)));
     r->run = &r->spec->run[0];
     r->open = true;
-    return session_open(&r->session, r->run, env, SESSION_EVALUATE, e);
+    TRY(session_open(&r->session, r->run, env, SESSION_EVALUATE, e));
+    if (r->session.loaded.random || r->session.loaded.n_initialised)
+        log_warn("%s holds no trained classifier: these are the metrics of a random one", model);
+    return true;
 }
 
 static bool print_metrics(const struct session *s, struct text *out, struct err *e)
