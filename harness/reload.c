@@ -82,13 +82,27 @@ static bool open_run(struct reloaded *r, const char *path, const char *task, boo
 
 static bool is_run(const char *path) { return text_ends(path, ".h5"); }
 
+/* Inputs are cut at the default max_seq_length, or where the model ends. */
+static bool longest_input(const char *model, int *longest, struct arena *a, struct err *e)
+{
+    struct model_source source;
+    struct model_config config;
+    TRY(model_source_open(&source, model, NULL, a, e) && model_config_read(&config, &source, a, e));
+    int most = model_config_max_tokens(&config), dflt = (int)opt_find(train_options, "max_seq_length")->dflt;
+    *longest = most < dflt ? most : dflt;
+    return true;
+}
+
 /* A spec that evaluates a directory as it is. */
 static bool open_directory(struct reloaded *r, const char *model, const char *task, const struct run_env *env,
                            struct err *e)
 {
+    int longest;
+    TRY(longest_input(model, &longest, r->arena, e));
     char *text = arena_printf(r->arena, e,
-                              "model: \"%s\"\ntasks: [%s]\nmethods: [head]\ntrain: {select_on: dev, max_steps: 0}\n",
-                              model, task);
+                              "model: \"%s\"\ntasks: [%s]\nmethods: [head]\n"
+                              "train: {select_on: dev, max_steps: 0, max_seq_length: %d}\n",
+                              model, task, longest);
     TRY(text && (r->spec = spec_parse("eval", text, 0, r->arena, e)));
     r->run = &r->spec->run[0];
     r->open = true;
