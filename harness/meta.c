@@ -41,8 +41,8 @@ bool meta_fill(struct values *m, const struct run_spec *r, const struct run_env 
            values_string(m, "blas_config", blas_config(), e) && values_string(m, "blas_core", blas_corename(), e) &&
            values_string(m, "kernels", kernels_isa(), e) && values_string(m, "cpu", cpu, e) &&
            values_string(m, "system", os.sysname, e) && values_string(m, "system_release", os.release, e) &&
-           values_int(m, "threads", env->threads, e) && values_int(m, "order", r->order, e) && values_string(m, "command", env->command, e) &&
-           values_string(m, "experiment", r->experiment, e) &&
+           values_int(m, "threads", env->threads, e) && values_int(m, "order", r->order, e) &&
+           values_string(m, "command", env->command, e) && values_string(m, "experiment", r->experiment, e) &&
            values_string(m, "data", env->data ? env->data : "", e) && values_text(m, "spec", r->resolved, e) &&
            values_string(m, "task_digest", r->task->digest, e) && values_string(m, "data_digest", r->data_digest, e) &&
            values_string(m, "model_digest", r->model_digest, e) &&

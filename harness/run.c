@@ -32,8 +32,9 @@ static const char *file_of(const struct session *s, const char *ending, struct e
 /* Tables print it below their numbers: nobody may take these for numbers of a pretrained model. */
 static bool note_random(struct session *s, struct err *e)
 {
-    char *note = arena_printf(s->apart, e, "%s has no pretrained weights: every run started from a random initialisation.",
-                              s->spec->model.name);
+    char *note =
+        arena_printf(s->apart, e, "%s has no pretrained weights: every run started from a random initialisation.",
+                     s->spec->model.name);
     return note && values_string(&s->record.meta, "note", note, e);
 }
 
