@@ -75,8 +75,9 @@ static bool is_variable_of(const char *setting, char *const *ours, size_t n)
     return false;
 }
 
-/* This environment with the worker's threads. Several programs that each spin, or pin their threads to the first
- * processors, would stand in each other's way. */
+/* This environment with the worker's threads. Threads that wait do so asleep unless the user says otherwise: on a quiet
+ * machine spinning gained 6 % (2,566 against 2,421 tokens/s, two cores), but beside any other busy process it lost
+ * half to nine tenths. Several workers that pin their threads to the first processors would stand in each other's way. */
 static char **worker_environment(const struct launch_options *o, int report, struct arena *a, struct err *e)
 {
     size_t n = 0, ours = 0, kept;
@@ -87,10 +88,10 @@ static char **worker_environment(const struct launch_options *o, int report, str
     TRY(v[ours++] = arena_printf(a, e, "OMP_NUM_THREADS=%d", spawn_threads(o)));
     TRY(v[ours++] = arena_printf(a, e, "OPENBLAS_NUM_THREADS=%d", spawn_threads(o)));
     TRY(v[ours++] = arena_printf(a, e, REPORT_VARIABLE "=%d", report));
-    if (o->jobs > 1) {
+    if (!getenv("OMP_WAIT_POLICY") || o->jobs > 1)
         TRY(v[ours++] = arena_printf(a, e, "OMP_WAIT_POLICY=passive"));
+    if (o->jobs > 1)
         TRY(v[ours++] = arena_printf(a, e, "OMP_PROC_BIND=false"));
-    }
     kept = ours;
     for (size_t i = 0; i < n; i++)
         if (!is_variable_of(environ[i], v, ours))
