@@ -156,7 +156,7 @@ TEST(the_same_spec_twice_gives_the_same_bits)
 }
 
 /* The meter against the system's own figure. Beside the tagged memory a process holds its libraries, OpenBLAS's buffers
- * (24 MB), texts, records and measurements: 96 MB cover them here. Sanitizers keep shadow memory: nothing to compare. */
+ * (24 MB), texts, records and measurements: 96 MB cover them here. Sanitizers keep shadow memory of their own. */
 TEST(tagged_memory_explains_the_resident_set)
 {
 #ifndef __SANITIZE_ADDRESS__
