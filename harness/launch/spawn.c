@@ -76,8 +76,9 @@ static bool is_variable_of(const char *setting, char *const *ours, size_t n)
 }
 
 /* This environment with the worker's threads. Threads that wait do so asleep unless the user says otherwise: on a quiet
- * machine spinning gained 6 % (2,566 against 2,421 tokens/s, two cores), but beside another busy process it lost half
- * to nine tenths. Several workers that pin their threads to the first processors would stand in each other's way. */
+ * machine spinning gained 6 % (2,566 against 2,421 tokens/s, two cores), but beside other busy processes it was seen
+ * to lose two thirds and more. Several workers that pin their threads to the first processors would stand in each
+ * other's way. */
 static char **worker_environment(const struct launch_options *o, int report, struct arena *a, struct err *e)
 {
     size_t n = 0, ours = 0, kept;
