@@ -114,8 +114,43 @@ static bool apply_partial(struct param *p, const struct safetensors *file, struc
     return true;
 }
 
-bool delta_apply(struct model *m, const struct safetensors *file, struct err *e)
+/* What the file holds of a pooled parameter: absent, whole, or as many units as its index list has. */
+static bool stored_units(const struct param *p, const struct safetensors *file, size_t *n, struct err *e)
 {
+    char name[640];
+    const struct tensor *v = safetensors_find(file, p->name);
+    snprintf(name, sizeof name, "%s.index", p->name);
+    const struct tensor *index = safetensors_find(file, name);
+    size_t most = param_units(p, p->pooled, p->pooled_block);
+    *n = !v ? 0 : !index ? most : tensor_count(index);
+    if (*n > most)
+        return err_at(e, ERR_INPUT, file->path, 0, 0, "tensor `%s` has %zu entries, more than %zu", name, *n, most);
+    return true;
+}
+
+/* How a probe shared out the room is known from the file alone. */
+static bool deal_as_stored(struct model *m, const struct safetensors *file, struct arena *a, struct err *e)
+{
+    size_t *n = ARENA_NEW(a, MEM_SCRATCH, size_t, m->params.n, e), size = 0;
+    TRY(n);
+    for (size_t i = 0; i < m->params.n; i++) {
+        struct param *p = m->params.item[i];
+        if (p->pooled == GRAD_NONE)
+            continue;
+        TRY(stored_units(p, file, &n[i], e));
+        size += n[i] * (param_size(p) / param_units(p, p->pooled, p->pooled_block));
+    }
+    if (size > m->params.pool.size)
+        return err_at(e, ERR_INPUT, file->path, 0, 0, "holds %zu trained scalars, more than %zu", size,
+                      m->params.pool.size);
+    if (m->params.pool.size)
+        param_deal(&m->params, n);
+    return true;
+}
+
+bool delta_apply(struct model *m, const struct safetensors *file, struct arena *a, struct err *e)
+{
+    TRY(deal_as_stored(m, file, a, e));
     for (size_t i = 0; i < m->params.n; i++) {
         struct param *p = m->params.item[i];
         if (trained_form(p) == GRAD_NONE)
@@ -139,7 +174,7 @@ bool delta_read(struct model *m, const char *path, struct err *e)
     struct safetensors file;
     bool ok = safetensors_open(&file, path, a, e);
     if (ok) {
-        ok = delta_apply(m, &file, e);
+        ok = delta_apply(m, &file, a, e);
         safetensors_close(&file);
     }
     arena_destroy(a);

@@ -21,7 +21,7 @@ bool delta_write(const struct model *m, const char *path, bool full, const char 
                  struct err *e);
 
 /* Fills weights (and indices of partial requests) of a model that was planned and allocated the same way. */
-bool delta_apply(struct model *m, const struct safetensors *file, struct err *e);
+bool delta_apply(struct model *m, const struct safetensors *file, struct arena *a, struct err *e);
 bool delta_read(struct model *m, const char *path, struct err *e);
 
 /* Bytes of the trained values and their indices. */

@@ -129,9 +129,9 @@ static bool make_packer(struct session *s, struct workspace_shape *shape, struct
         widest.shortest = d->n && (d->shortest < widest.shortest || widest.n == 0) ? d->shortest : widest.shortest;
         widest.n = d->n > widest.n ? d->n : widest.n;
     }
-    s->piece_tokens = run_piece_tokens(s->spec, PASS_TRAIN);
-    s->rows_together = run_pass_rows(s->spec, PASS_TRAIN);
-    *shape = run_workspace_shape(s->spec, PASS_TRAIN, widest.n, widest.longest, widest.shortest);
+    s->piece_tokens = run_piece_tokens(s->spec, s->menv.unsplit);
+    s->rows_together = run_rows_together(s->spec, s->menv.unsplit);
+    *shape = run_workspace_shape(s->spec, s->menv.unsplit, widest.n, widest.longest, widest.shortest);
     return packer_init(&s->packer, &widest, s->piece_tokens, s->rows_together, s->arena, e);
 }
 
@@ -191,12 +191,24 @@ bool session_open(struct session *s, const struct run_spec *spec, const struct r
     return true;
 }
 
+/* What methods see from `select` on. */
+static bool lend_probe(struct session *s, struct err *e)
+{
+    TRY(s->probe = ARENA_NEW(s->apart, MEM_DATA, struct session_probe, 1, e));
+    *s->probe = session_probe(s, s->arena);
+    s->menv.probe = &s->probe->probe;
+    s->menv.optim_options = &s->optim_options;
+    s->menv.total_steps = s->total_steps;
+    s->menv.train_examples = s->train.n;
+    return true;
+}
+
 bool session_start(struct session *s, bool resumed, struct err *e)
 {
     double since = clock_seconds();
+    TRY(lend_probe(s, e));
     if (s->method->select && !resumed) {
-        struct session_probe probe = session_probe(s, s->arena);
-        TRY(s->method->select(s->state, &s->menv, &probe.probe, e));
+        TRY(s->method->select(s->state, &s->menv, e));
         TRY(values_int(&s->record.report_facts, "select_peak_bytes", (long long)s->meter.peak_live, e));
     }
     TRY(session_time(s, "select", &since, e));

@@ -74,8 +74,7 @@ static void count_bytes(const struct run_spec *r, const struct model *m, const s
 {
     const struct optim_options optim = run_optim_options(r);
     weight_bytes(r, m, bytes);
-    for (size_t i = 0; i < m->params.n; i++)
-        param_bytes(m->params.item[i], bytes);
+    param_bytes(&m->params, bytes);
     optim_bytes(&optim, &m->params, bytes);
     workspace_bytes(m, shape, bytes);
 }
@@ -103,7 +102,7 @@ static bool plan_in(const struct run_spec *r, struct run_plan *plan, struct aren
 
     long long held, rows = training_rows(r, &held);
     size_t n = rows > 0 ? (size_t)rows : (size_t)r->train.batch_size;
-    struct workspace_shape shape = run_workspace_shape(r, PASS_TRAIN, n, (int)r->train.max_seq_length, 2);
+    struct workspace_shape shape = run_workspace_shape(r, env.unsplit, n, (int)r->train.max_seq_length, 2);
     *plan = (struct run_plan){.steps = steps(r, rows)};
     count_scalars(&m, plan);
     count_bytes(r, &m, &shape, plan->bytes);

@@ -27,43 +27,86 @@ static int longest_of(const struct dataset *d, const int32_t *rows, size_t n)
     return (int)longest;
 }
 
-static bool probe_rows(struct session *s, struct arena *a, long number, const int32_t *rows, size_t n, bool dropout,
-                       struct tap *tap, double *loss, struct err *e)
-{
-    int tokens = (int)packer_tokens(&s->train, rows, n);
-    struct dataset d = s->train;
-    d.longest = longest_of(&d, rows, n);
+/* The examples as one piece, in a workspace of their own. */
+struct probe_pass {
     struct packer packer;
     struct batch piece;
-    TRY(packer_init(&packer, &d, 0, n, a, e));
-    size_t at = 0;
-    packer_next(&packer, &d, rows, n, 0, &at, &piece);
-    TRY(tap->dense = ARENA_NEW(a, MEM_SCRATCH, real, largest_tapped(&s->model), e));
-    struct workspace_shape shape = {.mode = WORKSPACE_CHECKPOINT, .max_tokens = tokens, .max_seqs = (int)n,
-                                    .max_len = d.longest};
-    struct workspace *ws = workspace_create(&s->model, &shape, a, e);
-    TRY(ws);
-    struct pass pass = {.batch = &piece, .train = dropout, .seed = s->spec->seed, .step = (uint32_t)number,
-                        .loss_examples = (int)n, .tap = tap, .probe = true};
-    model_forward(&s->model, ws, &pass);
-    double l = model_loss(&s->model, ws, &pass);
-    if (loss)
-        *loss = l;
-    return model_backward(&s->model, ws, &pass, e);
+    struct workspace *ws;
+    struct pass pass;
+};
+
+static bool open_pass(struct probe_pass *x, struct session_probe *self, const struct probe_batch *b,
+                      enum workspace_mode mode, struct err *e)
+{
+    struct session *s = self->session;
+    size_t n = b->n, at = 0;
+    const int32_t *rows = b->rows ? b->rows : order_batch(&s->order, b->number, &n);
+    struct dataset d = s->train;
+    d.longest = longest_of(&d, rows, n);
+    TRY(packer_init(&x->packer, &d, 0, n, self->arena, e));
+    packer_next(&x->packer, &d, rows, n, 0, &at, &x->piece);
+    struct workspace_shape shape = {.mode = mode, .max_tokens = (int)packer_tokens(&s->train, rows, n),
+                                    .max_seqs = (int)n, .max_len = d.longest};
+    TRY(x->ws = workspace_create(&s->model, &shape, self->arena, e));
+    x->pass = (struct pass){.batch = &x->piece, .train = b->dropout, .seed = s->spec->seed,
+                            .step = (uint32_t)b->number, .loss_examples = (int)n, .probe = true};
+    return true;
 }
 
-static bool gradient(struct probe *self, long number, bool dropout, struct tap *tap, double *loss, struct err *e)
+static double forward(struct probe_pass *x, const struct model *m)
+{
+    model_forward(m, x->ws, &x->pass);
+    return model_loss(m, x->ws, &x->pass);
+}
+
+static bool gradient_in(struct session_probe *self, const struct probe_batch *b, struct tap *tap, double *loss,
+                        struct err *e)
+{
+    struct probe_pass x;
+    const struct model *m = &self->session->model;
+    TRY(tap->dense = ARENA_NEW(self->arena, MEM_SCRATCH, real, largest_tapped(m), e));
+    TRY(open_pass(&x, self, b, WORKSPACE_CHECKPOINT, e));
+    x.pass.tap = tap;
+    double l = forward(&x, m);
+    if (loss)
+        *loss = l;
+    return model_backward(m, x.ws, &x.pass, e);
+}
+
+static bool gradient(struct probe *self, const struct probe_batch *b, struct tap *tap, double *loss, struct err *e)
 {
     struct session_probe *p = (struct session_probe *)self;
-    size_t n;
-    const int32_t *rows = order_batch(&p->session->order, number, &n);
     struct arena_mark mark = arena_mark(p->arena);
-    bool ok = probe_rows(p->session, p->arena, number, rows, n, dropout, tap, loss, e);
+    bool ok = gradient_in(p, b, tap, loss, e);
     arena_release(p->arena, mark);
     return ok;
 }
 
+static bool loss_alone(struct probe *self, const struct probe_batch *b, double *loss, struct err *e)
+{
+    struct session_probe *p = (struct session_probe *)self;
+    struct arena_mark mark = arena_mark(p->arena);
+    struct probe_pass x;
+    bool ok = open_pass(&x, p, b, WORKSPACE_EVAL, e);
+    if (ok)
+        *loss = forward(&x, &p->session->model);
+    arena_release(p->arena, mark);
+    return ok;
+}
+
+static const int32_t *examples(struct probe *self, long number, size_t *n)
+{
+    return order_batch(&((struct session_probe *)self)->session->order, number, n);
+}
+
+static double label(struct probe *self, int32_t example)
+{
+    const struct dataset *d = &((struct session_probe *)self)->session->train;
+    return d->label ? (double)d->label[example] : (double)d->score[example];
+}
+
 struct session_probe session_probe(struct session *s, struct arena *arena)
 {
-    return (struct session_probe){.probe = {gradient}, .session = s, .arena = arena};
+    return (struct session_probe){
+        .probe = {gradient, loss_alone, examples, label}, .session = s, .arena = arena};
 }

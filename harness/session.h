@@ -17,6 +17,8 @@ struct eval_set {
     const bool *reported; /* [data.n] rows that metrics are taken on; NULL: all (dev_half reports the other half) */
 };
 
+struct session_probe;
+
 struct session {
     const struct run_spec *spec;
     const struct run_env *env;
@@ -39,6 +41,7 @@ struct session {
     const struct method *method;
     void *state;            /* the method's */
     struct method_env menv;
+    struct session_probe *probe; /* the method's */
     struct optim_options optim_options;
     struct optim *optim;
     struct schedule schedule;

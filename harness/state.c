@@ -121,7 +121,7 @@ static bool load_from(struct session *s, const struct safetensors *f, struct are
     if (!identity || strcmp(identity, s->spec->identity) != 0 || !number(f, "step", &step) ||
         !number(f, "best", &s->best) || !number(f, "without_progress", &without))
         return err_at(e, ERR_INPUT, f->path, 0, 0, "is no checkpoint of this run");
-    TRY(delta_apply(&s->model, f, e));
+    TRY(delta_apply(&s->model, f, a, e));
     TRY(session_start(s, true, e));
     struct walk w = {.arena = a, .e = e, .file = f};
     TRY(walk_state(s, &w) && load_record(s, f, e));

@@ -40,9 +40,9 @@ static bool micro_batch(struct session *s, const int32_t *rows, size_t n, int ex
 
 static bool gradients(struct session *s, struct step_sums *sums, struct err *e)
 {
-    size_t n, pieces = (size_t)s->spec->train.gradient_accumulation_steps;
+    size_t n;
     const int32_t *rows = order_batch(&s->order, s->step, &n);
-    size_t each = (n + pieces - 1) / pieces;
+    size_t each = s->rows_together;
     param_zero_grads(&s->model.params);
     TRY(call(s->method->before_backward, s, e));
     s->menv.micro_batch = 0;

@@ -21,6 +21,7 @@
 #include "methods/target.h"
 #include "models/blas.h"
 #include "models/kernels.h"
+#include "models/linear.h"
 #include "models/weight_grad.h"
 
 /* One adapted module: linear->state. */
@@ -63,17 +64,14 @@ struct branch_scratch {
     real *u, *du;   /* [T, r]                                   */
     real *x;        /* [T, in] drop(x), only with dropout       */
     real *dx;       /* [T, in] the branch's dx, only with dropout */
-    real *panels;   /* of the weight gradients                  */
 };
 
 static size_t lay_out(const struct lora_site *s, size_t tokens, real *base, struct branch_scratch *b)
 {
     size_t narrow = tokens * (size_t)s->r, wide = s->dropout > 0 ? tokens * (size_t)s->l->in : 0;
-    size_t pa = weight_grad_scratch(s->a, (int)tokens), pb = weight_grad_scratch(s->b, (int)tokens);
-    size_t panels = 2 * narrow + 2 * wide;
     if (base)
-        *b = (struct branch_scratch){base, base + narrow, base + 2 * narrow, base + 2 * narrow + wide, base + panels};
-    return panels + (pa > pb ? pa : pb);
+        *b = (struct branch_scratch){base, base + narrow, base + 2 * narrow, base + 2 * narrow + wide};
+    return 2 * narrow + 2 * wide;
 }
 
 static size_t lora_scratch(const struct linear *l, int tokens)
@@ -107,11 +105,11 @@ static void narrow(const struct lora_site *s, int tokens, const real *x, real sc
     blas_gemm(BLAS_N, BLAS_T, tokens, s->r, s->l->in, scale, x, s->l->in, s->a->w, s->l->in, 0, u, s->r);
 }
 
-static void lora_forward(const struct linear *l, struct pass *p, const real *x, real *y)
+static void lora_forward(const struct linear *l, struct pass *p, int tokens, const real *x, real *y)
 {
     const struct lora_site *s = l->state;
-    int tokens = p->batch->n_tok;
     struct branch_scratch b;
+    linear_plain_forward(l, tokens, x, y);
     lay_out(s, (size_t)tokens, p->scratch, &b);
     narrow(s, tokens, branch_input(l, p, x, b.x), 1, b.u);
     blas_gemm(BLAS_N, BLAS_T, tokens, l->out, s->r, s->scale, b.u, s->r, s->b->w, s->r, 1, y, l->out);
@@ -131,19 +129,19 @@ static void branch_dx(const struct linear *l, const struct pass *p, const struct
     add_to((size_t)tokens * (size_t)l->in, b->dx, dx);
 }
 
-static bool lora_backward(const struct linear *l, struct pass *p, const real *x, const real *dy, real *dx,
-                          struct err *e)
+static bool lora_backward(const struct linear *l, struct pass *p, int tokens, const real *x, const real *dy, real *dx,
+                          real beta, real *panels, struct err *e)
 {
     const struct lora_site *s = l->state;
-    int tokens = p->batch->n_tok;
     struct branch_scratch b;
+    TRY(linear_plain_backward(l, p, tokens, x, dy, dx, beta, panels, e));
     lay_out(s, (size_t)tokens, p->scratch, &b);
     blas_gemm(BLAS_N, BLAS_N, tokens, s->r, l->out, s->scale, dy, l->out, s->b->w, s->r, 0, b.du, s->r);
     if (weight_grad_wanted(s->a, p) || weight_grad_wanted(s->b, p)) {
         const real *input = branch_input(l, p, x, b.x);
         narrow(s, tokens, input, s->scale, b.u);
-        TRY(weight_grad_linear(s->b, p, tokens, b.u, dy, b.panels, e));
-        TRY(weight_grad_linear(s->a, p, tokens, input, b.du, b.panels, e));
+        TRY(weight_grad_linear(s->b, p, tokens, b.u, dy, panels, e));
+        TRY(weight_grad_linear(s->a, p, tokens, input, b.du, panels, e));
     }
     if (dx)
         branch_dx(l, p, &b, dx);

@@ -9,6 +9,9 @@
  *
  * Order of events in one optimizer step: before_backward, for each micro-batch (forward, loss, backward,
  * after_micro_batch), after_backward, clip, step (default: the optimizer over all requests).
+ *
+ * Decisions on gradients that are not linear (top-k, |g|, g²) are taken on the gradient of the logical batch, the whole
+ * optimizer step's, never of a piece or micro-batch of it, unless a paper defines it so.
  */
 #ifndef METHODS_METHOD_H
 #define METHODS_METHOD_H
@@ -17,6 +20,8 @@
 #include "models/model.h"
 
 struct optim;
+struct optim_options;
+struct probe;
 
 /* What hooks may see and touch. */
 struct method_env {
@@ -27,14 +32,35 @@ struct method_env {
     struct optim *optim;       /* NULL before training                                            */
     long step;                 /* optimizer step, from 0                                          */
     int micro_batch;           /* within the step, from 0                                         */
+    bool unsplit;              /* set by plan: a step's batch must run as one piece, with activation checkpointing */
+    /* From select on: */
+    struct probe *probe;       /* usable between steps and in before_backward                     */
+    const struct optim_options *optim_options; /* of the training                                 */
+    long total_steps;
+    size_t train_examples;
 };
 
-/* Gradients before training, given to `select`. A probe runs forward and backward over a logical batch as one piece. */
+/* What a probe is run over. */
+struct probe_batch {
+    long number;               /* training batch (0 is the first that will be trained on): its examples unless `rows`
+                                * says otherwise, and the dropout masks of that step */
+    const int32_t *rows;       /* [n] examples of the training set, NULL: those of the batch      */
+    size_t n;
+    bool dropout;
+};
+
+/* Gradients and losses at the present weights, apart from the steps of training. A probe runs its examples as one piece
+ * with activation checkpointing and leaves all requested gradients alone. */
 struct probe {
-    /* Mean-loss gradient of training batch `number` (0 is the first that will be trained on), with the dropout masks of
-     * that step where `dropout`, shown parameter by parameter to the tap (only those with p->tapped). Loss into *loss
-     * where not NULL. */
-    bool (*gradient)(struct probe *self, long number, bool dropout, struct tap *tap, double *loss, struct err *e);
+    /* Gradient of the mean loss, shown parameter by parameter to the tap (only those with p->tapped; the tap's `dense`
+     * is the probe's to fill). Loss into *loss where not NULL. */
+    bool (*gradient)(struct probe *self, const struct probe_batch *b, struct tap *tap, double *loss, struct err *e);
+    /* The mean loss alone: forward only. */
+    bool (*loss)(struct probe *self, const struct probe_batch *b, double *loss, struct err *e);
+    /* Examples of training batch `number`, [*n], valid until the next call; label of an example: its class, or for a
+     * regression its score. */
+    const int32_t *(*examples)(struct probe *self, long number, size_t *n);
+    double (*label)(struct probe *self, int32_t example);
 };
 
 /* Extra numbers of a method, taken at each evaluation: name in [a-z0-9_]. */
@@ -42,11 +68,20 @@ struct method_report {
     void (*add)(struct method_report *self, const char *name, double value, const char *description);
 };
 
+/* adapter_config.json of Hugging Face's PEFT, what depends on the method: a type such as LORA, and the members as JSON
+ * text without braces ("\"r\": 8, ..."), in the arena. */
+struct peft_config {
+    const char *type, *members;
+};
+
 struct method {
     const char *name;    /* word in specs: `sift`                          */
     const char *title;   /* for people: `SIFT`                             */
     const char *paper;   /* arXiv number or reference                      */
     const char *help;    /* one sentence: what it trains                   */
+    const char *about;   /* for describe and docs/methods.md, in Markdown: equations, what the options choose, where the
+                          * reference code differs, what is a decision of ours; paragraphs end in \n\n */
+    const char *knob;    /* option that sets how much is trained, for `budget:`; NULL: there is none */
     const struct opt *options;
     size_t state_size;   /* bytes of the struct the options bind to, zeroed at start */
 
@@ -56,9 +91,10 @@ struct method {
 
     /* OPTIONAL (NULL: nothing happens, or the default that is named). A method that selects by probes sets p->tapped in
      * plan, so that the tap's scratch is planned, and clears it at the end of select. */
-    void (*bytes)(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS]); /* beyond requests */
+    void (*bytes)(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS]); /* beyond requests; at most,
+                                                                   * where memory grows with what training touches */
     bool (*attach)(void *self, struct method_env *env, struct err *e);
-    bool (*select)(void *self, struct method_env *env, struct probe *probe, struct err *e);
+    bool (*select)(void *self, struct method_env *env, struct err *e); /* with env->probe */
     bool (*before_backward)(void *self, struct method_env *env, struct err *e);
     bool (*after_micro_batch)(void *self, struct method_env *env, struct err *e);
     bool (*after_backward)(void *self, struct method_env *env, struct err *e);
@@ -66,6 +102,8 @@ struct method {
     /* Back to plain weights, overrides gone; added parameters stay in the list, without effect. Default: they are
      * plain. */
     bool (*fold)(void *self, struct method_env *env, struct err *e);
+    /* What PEFT calls it; NULL: PEFT does not know it. Its added parameters are named as PEFT names them. */
+    bool (*peft)(const void *self, const struct method_env *env, struct peft_config *c, struct err *e);
     void (*report)(void *self, struct method_env *env, struct method_report *report);
     /* State beside indices, weights and optimizer that a resumed run needs: shown tensor by tensor, to be saved or
      * restored in place. */

@@ -166,7 +166,10 @@ double optim_weight_decay(const struct optim_options *o, const struct param *p)
 /* -------------------------------------------------------------------------------------------------------------------
  * State */
 
-static bool has_slot(const struct param *p) { return p->grad.form != GRAD_NONE && !p->watched; }
+static bool has_slot(const struct param *p)
+{
+    return p->grad.form != GRAD_NONE && !p->watched && !p->self_stepped;
+}
 
 static bool has_init(const struct optim_options *o, const struct param *p)
 {
@@ -333,4 +336,39 @@ void optim_step_compact(struct optim *o, const struct param *p, real *compact, d
     struct slot *s = find_slot(o, p);
     assert(s && compact);
     step_slot(o, s, compact, schedule);
+}
+
+const struct optim_options *optim_options(const struct optim *o) { return &o->options; }
+
+/* v [n units of `each` scalars] from the order of `old` to that of `now`. */
+static void move_units(real *v, real *copy, const uint32_t *old, const uint32_t *now, size_t n, size_t each)
+{
+    memcpy(copy, v, n * each * sizeof *v);
+    memset(v, 0, n * each * sizeof *v);
+    for (size_t i = 0, j = 0; i < n && j < n;) {
+        if (old[i] == now[j])
+            memcpy(v + j++ * each, copy + i++ * each, each * sizeof *v);
+        else
+            *(old[i] < now[j] ? &i : &j) += 1;
+    }
+}
+
+void optim_move(struct optim *o, const struct param *p, const uint32_t *old, real *copy)
+{
+    struct slot *s = find_slot(o, p);
+    assert(p->grad.form == GRAD_ENTRIES || p->grad.form == GRAD_ROWS || p->grad.form == GRAD_BLOCKS);
+    for (int i = 0; s && i < MAX_STATE; i++)
+        if (s->state[i])
+            move_units(s->state[i], copy, old, p->grad.idx, p->grad.n, p->grad.size / p->grad.n);
+    if (!s || !s->init)
+        return;
+    memcpy(copy, s->init, p->grad.size * sizeof *copy);
+    param_gather(p, p->w, s->init); /* new entries are pulled to where they stand */
+    size_t each = p->grad.size / p->grad.n;
+    for (size_t i = 0, j = 0; i < p->grad.n && j < p->grad.n;) {
+        if (old[i] == p->grad.idx[j])
+            memcpy(s->init + j++ * each, copy + i++ * each, each * sizeof *copy);
+        else
+            *(old[i] < p->grad.idx[j] ? &i : &j) += 1;
+    }
 }

@@ -72,6 +72,13 @@ void optim_step_param(struct optim *o, const struct param *p, double schedule);
  * */
 void optim_step_compact(struct optim *o, const struct param *p, real *compact, double schedule);
 
+/* The options it was made with. */
+const struct optim_options *optim_options(const struct optim *o);
+
+/* Moves the state of a parameter whose index list has changed from old [grad.n] to the present one: entries in both
+ * lists keep their state, new ones start from zero; `copy` is scratch for grad.size reals. */
+void optim_move(struct optim *o, const struct param *p, const uint32_t *old, real *copy);
+
 /* Shows every tensor of the state under a unique name (valid during the call), to be saved or restored in place. */
 void optim_state(struct optim *o, void (*tensor)(void *u, const char *name, void *data, size_t bytes), void *u);
 

@@ -151,7 +151,7 @@ static bool see(void *self, const struct param *seen, const real *g, struct err 
     return true;
 }
 
-static bool select_entries(void *self, struct method_env *env, struct probe *probe, struct err *e)
+static bool select_entries(void *self, struct method_env *env, struct err *e)
 {
     struct sift *s = self;
     struct selection sel = {.arena = env->arena};
@@ -161,7 +161,7 @@ static bool select_entries(void *self, struct method_env *env, struct probe *pro
         wanted |= s->target[i]->tapped;
     if (!wanted)
         return true;
-    TRY(probe->gradient(probe, 0, true, &tap, NULL, e));
+    TRY(env->probe->gradient(env->probe, &(struct probe_batch){.number = 0, .dropout = true}, &tap, NULL, e));
     for (size_t i = 0; i < s->n; i++)
         s->target[i]->tapped = false;
     s->captured = sel.all > 0 ? sqrt(sel.kept / sel.all) : 0;

@@ -32,50 +32,63 @@ static key_bits key(real v)
     return isnan(v) ? ALL_KEY_BITS : k;
 }
 
-/* Counts the digits [shift, shift + bits) of the keys that begin like `prefix`. */
+/* Adds the digits [shift, shift + bits) of the keys that begin like `prefix` to count. */
 static void count_digits(const real *v, size_t n, key_bits prefix, int shift, int bits, size_t count[BINS])
 {
-    memset(count, 0, BINS * sizeof count[0]);
     key_bits mask = ((key_bits)1 << bits) - 1;
     int above = shift + bits;
-    for (size_t i = 0; i < n; i++) {
-        key_bits k = key(v[i]);
-        if ((k & ALL_KEY_BITS) >> above == prefix >> above)
-            count[(k >> shift) & mask]++;
+#pragma omp parallel if (n > 1u << 17)
+    {
+        size_t mine[BINS] = {0};
+#pragma omp for schedule(static) nowait
+        for (size_t i = 0; i < n; i++) {
+            key_bits k = key(v[i]);
+            if (k >> above == prefix >> above)
+                mine[(k >> shift) & mask]++;
+        }
+#pragma omp critical(topk_count)
+        for (size_t d = 0; d < BINS; d++)
+            count[d] += mine[d];
     }
 }
 
-/* The k-th largest key, and in *ties how many of those that equal it belong to the k largest. */
-static key_bits threshold(const real *v, size_t n, size_t k, size_t *ties)
+struct topk_cut topk_find_cut(const struct topk_span *span, size_t n_spans, size_t k)
 {
     size_t count[BINS];
     key_bits prefix = 0;
+    if (k == 0)
+        return (struct topk_cut){.key = ALL_KEY_BITS};
     for (int top = KEY_BITS; top > 0;) {
         int bits = top >= DIGIT ? DIGIT : LOWEST, shift = top - bits;
-        count_digits(v, n, prefix, shift, bits, count);
+        memset(count, 0, sizeof count);
+        for (size_t s = 0; s < n_spans; s++)
+            count_digits(span[s].v, span[s].n, prefix, shift, bits, count);
         size_t digit = (size_t)1 << bits;
         while (count[--digit] < k)
             k -= count[digit];
         prefix |= (key_bits)digit << shift;
         top = shift;
     }
-    *ties = k;
-    return prefix;
+    return (struct topk_cut){.key = prefix, .ties = k};
+}
+
+bool topk_keeps(struct topk_cut *cut, real v)
+{
+    key_bits x = key(v);
+    if (x != cut->key)
+        return x > cut->key;
+    if (cut->ties == SIZE_MAX)
+        return true;
+    return cut->ties > 0 && cut->ties--;
 }
 
 void topk(const real *v, size_t n, size_t k, uint32_t *out)
 {
     assert(k <= n && n <= UINT32_MAX);
-    if (k == 0)
-        return;
-    size_t ties, found = 0;
-    key_bits least = threshold(v, n, k, &ties);
-    for (size_t i = 0; i < n && found < k; i++) {
-        key_bits x = key(v[i]);
-        if (x < least || (x == least && ties == 0))
-            continue;
-        ties -= x == least;
-        out[found++] = (uint32_t)i;
-    }
+    size_t found = 0;
+    struct topk_cut cut = topk_find_cut(&(struct topk_span){v, n}, 1, k);
+    for (size_t i = 0; i < n && found < k; i++)
+        if (topk_keeps(&cut, v[i]))
+            out[found++] = (uint32_t)i;
     assert(found == k);
 }

@@ -1,7 +1,8 @@
-/* Exact selection of the largest magnitudes, in O(n) and without scratch. */
+/* Exact selection of the largest magnitudes, in O(n) and without scratch, in one array or over several together. */
 #ifndef METHODS_TOPK_H
 #define METHODS_TOPK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,5 +12,22 @@
  * equal magnitudes the smaller offset wins. NaN counts as larger than infinity, all NaNs as equal: a broken gradient
  * gives a defined selection. Deterministic, single-threaded; v is read four (float) or seven (double) times at most. */
 void topk(const real *v, size_t n, size_t k, uint32_t *out);
+
+struct topk_span {
+    const real *v; /* [n] */
+    size_t n;
+};
+
+/* What separates the k largest of all spans together from the rest. */
+struct topk_cut {
+    uint64_t key;  /* of the k-th largest magnitude                      */
+    size_t ties;   /* how many that equal it still belong to the k; SIZE_MAX: all */
+};
+
+/* The cut for the k (<= sum of n) largest |v| over the spans; for k == 0 one that keeps nothing. */
+struct topk_cut topk_find_cut(const struct topk_span *span, size_t n_spans, size_t k);
+
+/* Is v among them? Asked once for every entry, in the order of spans and offsets: ties are handed out as they come. */
+bool topk_keeps(struct topk_cut *cut, real v);
 
 #endif

@@ -44,6 +44,19 @@ static struct attention *attention_of(const struct model *m, struct workspace *w
     return &ws->attention;
 }
 
+static void insert_forward(const struct insert *i, bool after_residual, struct pass *p, real *h, real *kept)
+{
+    if (i->ops && i->ops->after_residual == after_residual)
+        i->ops->forward(i, p, p->batch->n_tok, h, kept);
+}
+
+static bool insert_backward(const struct insert *i, bool after_residual, const struct workspace *ws, struct pass *p,
+                            const real *kept, real *d, struct err *e)
+{
+    return !i->ops || i->ops->after_residual != after_residual ||
+           i->ops->backward(i, p, p->batch->n_tok, kept, d, ws->panels, e);
+}
+
 void layer_forward(const struct model *m, struct workspace *ws, struct pass *p, int layer, const real *x, real *y)
 {
     const struct block *k = &m->block[layer];
@@ -55,13 +68,17 @@ void layer_forward(const struct model *m, struct workspace *ws, struct pass *p, 
     attention_forward(attention_of(m, ws, p, layer), p->batch, s->q, s->k, s->v, s->ctx);
     linear_forward(&k->attention_output, p, tokens, s->ctx, s->xhat1);
     drop(m, p, site_attention(layer), s->xhat1);
+    insert_forward(&k->attention_insert, false, p, s->xhat1, s->attention_kept);
     add_to(hidden_size(m, p), x, s->xhat1);
+    insert_forward(&k->attention_insert, true, p, s->xhat1, s->attention_kept);
     norm_forward(m, p, &k->attention_norm, s->xhat1, s->rstd1, ws->x1);
     linear_forward(&k->intermediate, p, tokens, ws->x1, s->u);
     gelu_forward(wide_size(m, p), s->u, ws->wide);
     linear_forward(&k->output, p, tokens, ws->wide, s->xhat2);
     drop(m, p, site_output(layer), s->xhat2);
+    insert_forward(&k->output_insert, false, p, s->xhat2, s->output_kept);
     add_to(hidden_size(m, p), ws->x1, s->xhat2);
+    insert_forward(&k->output_insert, true, p, s->xhat2, s->output_kept);
     norm_forward(m, p, &k->output_norm, s->xhat2, s->rstd2, y);
 }
 
@@ -73,7 +90,9 @@ static bool feed_forward_backward(const struct model *m, struct workspace *ws, s
     int tokens = p->batch->n_tok, h = m->config.hidden_size;
     TRY(weight_grad_norm(&k->output_norm, p, tokens, s->xhat2, ws->d, e));
     layernorm_backward(tokens, h, s->xhat2, s->rstd2, k->output_norm.w->w, ws->d, ws->d);
+    TRY(insert_backward(&k->output_insert, true, ws, p, s->output_kept, ws->d, e));
     memcpy(ws->tmp, ws->d, hidden_size(m, p) * sizeof(real));
+    TRY(insert_backward(&k->output_insert, false, ws, p, s->output_kept, ws->tmp, e));
     drop(m, p, site_output(layer), ws->tmp);
 
     bool gelu_wanted = linear_needs_input(&k->output, p->probe);
@@ -111,7 +130,9 @@ static bool self_attention_backward(const struct model *m, struct workspace *ws,
     int tokens = p->batch->n_tok;
     TRY(weight_grad_norm(&k->attention_norm, p, tokens, s->xhat1, ws->d, e));
     layernorm_backward(tokens, m->config.hidden_size, s->xhat1, s->rstd1, k->attention_norm.w->w, ws->d, ws->d);
+    TRY(insert_backward(&k->attention_insert, true, ws, p, s->attention_kept, ws->d, e));
     memcpy(ws->tmp, ws->d, hidden_size(m, p) * sizeof(real));
+    TRY(insert_backward(&k->attention_insert, false, ws, p, s->attention_kept, ws->tmp, e));
     drop(m, p, site_attention(layer), ws->tmp);
     real *dctx = ws->hidden;
     TRY(linear_backward(&k->attention_output, p, tokens, s->ctx, ws->tmp, dctx, 0, ws->panels, e));

@@ -5,23 +5,36 @@
 #include "models/kernels.h"
 #include "models/weight_grad.h"
 
-void linear_forward(const struct linear *l, struct pass *p, int tokens, const real *x, real *y)
+void linear_plain_forward(const struct linear *l, int tokens, const real *x, real *y)
 {
     blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, x, l->in, l->w->w, l->in, 0, y, l->out);
     add_bias(tokens, l->out, l->b->w, y);
-    if (l->ops)
-        l->ops->forward(l, p, x, y);
 }
 
-bool linear_backward(const struct linear *l, struct pass *p, int tokens, const real *x, const real *dy, real *dx,
-                     real beta, real *panels, struct err *e)
+void linear_forward(const struct linear *l, struct pass *p, int tokens, const real *x, real *y)
+{
+    if (l->ops && l->ops->forward)
+        l->ops->forward(l, p, tokens, x, y);
+    else
+        linear_plain_forward(l, tokens, x, y);
+}
+
+bool linear_plain_backward(const struct linear *l, struct pass *p, int tokens, const real *x, const real *dy, real *dx,
+                           real beta, real *panels, struct err *e)
 {
     if (weight_grad_wanted(l->w, p))
         TRY(weight_grad_linear(l->w, p, tokens, x, dy, panels, e));
     TRY(weight_grad_bias(l->b, p, tokens, dy, e));
     if (dx)
         blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, dy, l->out, l->w->w, l->in, beta, dx, l->in);
-    return !l->ops || l->ops->backward(l, p, x, dy, dx, e);
+    return true;
+}
+
+bool linear_backward(const struct linear *l, struct pass *p, int tokens, const real *x, const real *dy, real *dx,
+                     real beta, real *panels, struct err *e)
+{
+    return (l->ops && l->ops->backward ? l->ops->backward : linear_plain_backward)(l, p, tokens, x, dy, dx, beta,
+                                                                                   panels, e);
 }
 
 bool linear_needs_input(const struct linear *l, bool probe)

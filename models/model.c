@@ -144,6 +144,11 @@ static double linear_flops(const struct model *m, const struct linear *l, double
     return sum;
 }
 
+static double insert_flops(const struct insert *i, double tokens, bool backward)
+{
+    return i->ops && i->ops->flops ? i->ops->flops(i, (int)tokens, backward) : 0;
+}
+
 double model_flops(const struct model *m, const int32_t *lengths, int n_seq, bool backward)
 {
     int floor = model_floor(m, false), layers = m->config.num_hidden_layers;
@@ -154,6 +159,9 @@ double model_flops(const struct model *m, const int32_t *lengths, int n_seq, boo
     }
     for (int i = 0; i < m->n_sites; i++)
         sum += linear_flops(m, m->site[i], m->site[i]->layer == layers ? n_seq : tokens, backward, floor);
+    for (int l = 0; l < layers; l++)
+        sum += insert_flops(&m->block[l].attention_insert, tokens, backward) +
+               insert_flops(&m->block[l].output_insert, tokens, backward);
     /* Scores and context: 2 products forward; backward 5 more, the recomputed scores among them. */
     int below = floor < 0 ? layers : layers - floor;
     sum += 2.0 * squares * m->config.hidden_size * (2.0 * layers + (backward ? 5.0 * below : 0));

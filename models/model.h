@@ -17,14 +17,38 @@
 struct pass;
 struct linear;
 
-/* What a method may put in place of a linear site's own arithmetic (LoRA, DoRA, adapters). `forward` is called after
- * the site's y = x Wᵀ + b; `backward` after the site's own gradients were taken, and adds to dx (NULL below the floor);
- * false only when the tap fails. */
+/* What a method puts in place of a linear site's arithmetic (LoRA, DoRA, IA3, meProp). Both functions have the contract
+ * of linear_forward and linear_backward in models/linear.h and may call linear_plain_forward and linear_plain_backward
+ * for the site's own part; NULL: the plain one. */
 struct linear_ops {
-    void (*forward)(const struct linear *l, struct pass *p, const real *x, real *y);
-    bool (*backward)(const struct linear *l, struct pass *p, const real *x, const real *dy, real *dx, struct err *e);
-    size_t (*scratch)(const struct linear *l, int tokens); /* reals of pass scratch it needs; NULL: none */
-    double (*flops)(const struct linear *l, int tokens, bool backward); /* matrix products it adds; NULL: none */
+    void (*forward)(const struct linear *l, struct pass *p, int tokens, const real *x, real *y);
+    bool (*backward)(const struct linear *l, struct pass *p, int tokens, const real *x, const real *dy, real *dx,
+                     real beta, real *panels, struct err *e);
+    size_t (*scratch)(const struct linear *l, int tokens); /* reals of pass->scratch it needs; NULL: none */
+    double (*flops)(const struct linear *l, int tokens, bool backward); /* matrix products it adds to the plain ones
+                                                                         * (less than 0: saves); NULL: none */
+};
+
+struct insert;
+
+/* A module put into a block (adapters): works in place on h [T, H], the output of the attention or the feed-forward
+ * network after dropout, before the residual is added, or with `after_residual` on the sum that goes into the
+ * LayerNorm. */
+struct insert_ops {
+    bool after_residual;
+    /* kept: room for what backward needs, of kept(i, tokens) reals. */
+    void (*forward)(const struct insert *i, struct pass *p, int tokens, real *h, real *kept);
+    /* d [T, H]: gradient of what forward left -> gradient of what it found; adds requested gradients. */
+    bool (*backward)(const struct insert *i, struct pass *p, int tokens, const real *kept, real *d, real *panels,
+                     struct err *e);
+    size_t (*kept)(const struct insert *i, int tokens);
+    size_t (*scratch)(const struct insert *i, int tokens); /* reals of pass->scratch; NULL: none */
+    double (*flops)(const struct insert *i, int tokens, bool backward);
+};
+
+struct insert {
+    const struct insert_ops *ops; /* NULL: nothing is there */
+    void *state;                  /* the method's           */
 };
 
 /* A linear site y [T, out] = x [T, in] Wᵀ + b. */
@@ -44,6 +68,7 @@ struct norm {
 struct block {
     struct linear query, key, value, attention_output, intermediate, output;
     struct norm attention_norm, output_norm;
+    struct insert attention_insert, output_insert;
 };
 
 struct model {

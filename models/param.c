@@ -59,24 +59,90 @@ void param_request(struct param *p, enum grad_form form, size_t n, int block)
                             .size = size};
 }
 
-void param_bytes(const struct param *p, size_t bytes[MEM_TAGS])
+void param_request_pooled(struct param *p, enum grad_form form, size_t n, int block)
 {
-    if (p->grad.form != GRAD_NONE)
-        bytes[MEM_GRADIENTS] += mem_round(p->grad.size * sizeof(real));
-    if (p->grad.n)
-        bytes[MEM_GRADIENTS] += mem_round(p->grad.n * sizeof(uint32_t));
-    if (p->added)
-        bytes[MEM_WEIGHTS] += mem_round(param_size(p) * sizeof(real));
+    param_request(p, form, n, block);
+    p->pooled = form;
+    p->pooled_block = block;
+}
+
+/* Room for all pooled requests: as many scalars as asked for, and indices for the smallest unit that can hold them. */
+static struct grad_pool pool_room(const struct param_list *list)
+{
+    struct grad_pool pool = {0};
+    size_t unit = SIZE_MAX;
+    for (size_t i = 0; i < list->n; i++) {
+        const struct param *p = list->item[i];
+        if (p->pooled == GRAD_NONE)
+            continue;
+        size_t each = request_size(p, p->pooled, 1, p->pooled_block);
+        unit = each < unit ? each : unit;
+        pool.size += p->grad.size;
+    }
+    pool.n = pool.size / unit;
+    return pool;
+}
+
+void param_bytes(const struct param_list *list, size_t bytes[MEM_TAGS])
+{
+    struct grad_pool pool = pool_room(list);
+    if (pool.size)
+        bytes[MEM_GRADIENTS] += mem_round(pool.size * sizeof(real)) + mem_round(pool.n * sizeof(uint32_t));
+    for (size_t i = 0; i < list->n; i++) {
+        const struct param *p = list->item[i];
+        if (p->grad.form != GRAD_NONE && p->pooled == GRAD_NONE)
+            bytes[MEM_GRADIENTS] += mem_round(p->grad.size * sizeof(real));
+        if (p->grad.n && p->pooled == GRAD_NONE)
+            bytes[MEM_GRADIENTS] += mem_round(p->grad.n * sizeof(uint32_t));
+        if (p->added)
+            bytes[MEM_WEIGHTS] += mem_round(param_size(p) * sizeof(real));
+    }
+}
+
+/* Gives every pooled parameter its part of the room, in the order of the list. */
+static void lay_out_pool(struct param_list *list)
+{
+    size_t v = 0, idx = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        struct grad *g = &list->item[i]->grad;
+        if (list->item[i]->pooled == GRAD_NONE)
+            continue;
+        g->v = g->size ? list->pool.v + v : NULL;
+        g->idx = g->n ? list->pool.idx + idx : NULL;
+        v += g->size;
+        idx += g->n;
+    }
+    assert(v <= list->pool.size && idx <= list->pool.n);
+}
+
+void param_deal(struct param_list *list, const size_t *n)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->item[i]->pooled != GRAD_NONE)
+            param_request(list->item[i], list->item[i]->pooled, n[i], list->item[i]->pooled_block);
+    lay_out_pool(list);
+}
+
+static bool allocate_pool(struct param_list *list, struct arena *a, struct err *e)
+{
+    list->pool = pool_room(list);
+    if (!list->pool.size)
+        return true;
+    TRY(list->pool.v = ARENA_NEW(a, MEM_GRADIENTS, real, list->pool.size, e));
+    TRY(list->pool.idx = ARENA_NEW(a, MEM_GRADIENTS, uint32_t, list->pool.n, e));
+    lay_out_pool(list);
+    return true;
 }
 
 bool param_allocate(struct param_list *list, struct arena *a, struct err *e)
 {
+    TRY(allocate_pool(list, a, e));
     for (size_t i = 0; i < list->n; i++) {
         struct param *p = list->item[i];
         struct grad *g = &p->grad;
-        if (g->form != GRAD_NONE)
+        if (g->form != GRAD_NONE && p->pooled == GRAD_NONE)
             TRY(g->v = ARENA_NEW(a, MEM_GRADIENTS, real, g->size, e));
-        if (g->n)
+        if (g->n && p->pooled == GRAD_NONE)
             TRY(g->idx = ARENA_NEW(a, MEM_GRADIENTS, uint32_t, g->n, e));
         if (p->added && !p->w)
             TRY(p->w = ARENA_NEW(a, MEM_WEIGHTS, real, param_size(p), e));
@@ -84,13 +150,12 @@ bool param_allocate(struct param_list *list, struct arena *a, struct err *e)
     return true;
 }
 
-/* Number of rows, columns, blocks or entries that indices may name. */
-static size_t index_limit(const struct param *p)
+size_t param_units(const struct param *p, enum grad_form form, int block)
 {
-    switch (p->grad.form) {
+    switch (form) {
     case GRAD_ROWS: return (size_t)p->rows;
     case GRAD_COLS: return (size_t)p->cols;
-    case GRAD_BLOCKS: return param_size(p) / ((size_t)p->grad.block * (size_t)p->grad.block);
+    case GRAD_BLOCKS: return param_size(p) / ((size_t)block * (size_t)block);
     default: return param_size(p);
     }
 }
@@ -100,7 +165,7 @@ void param_set_index(struct param *p, const uint32_t *idx)
     if (!p->grad.n)
         return;
     for (size_t i = 0; i < p->grad.n; i++)
-        assert(idx[i] < index_limit(p) && (i == 0 || idx[i] > idx[i - 1]));
+        assert(idx[i] < param_units(p, p->grad.form, p->grad.block) && (i == 0 || idx[i] > idx[i - 1]));
     memcpy(p->grad.idx, idx, p->grad.n * sizeof *idx);
 }
 

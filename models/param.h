@@ -50,14 +50,25 @@ struct param {
     bool added;         /* brought by a method, not in the checkpoint */
     bool tapped;        /* its dense gradient is wanted by the tap of a pass */
     bool watched;       /* its gradient counts for clipping, but it is never trained: no state, not in counts */
+    bool self_stepped;  /* its method takes its steps: trained and counted, but without optimizer state       */
+    enum grad_form pooled; /* form it takes from the room it shares, GRAD_NONE: a room of its own             */
+    int pooled_block;   /* BLOCKS                                  */
     real *w;            /* [rows, cols], NULL while only planned   */
     struct grad grad;
+};
+
+/* One room for the requests of several parameters, when a probe decides how much of it each of them gets. */
+struct grad_pool {
+    real *v;
+    uint32_t *idx;
+    size_t size, n;      /* scalars and indices there is room for */
 };
 
 /* All parameters of a model in checkpoint order, added ones at the end. */
 struct param_list {
     struct param **item; /* [n] */
     size_t n, cap;
+    struct grad_pool pool;
 };
 
 /* Scalars in the tensor. */
@@ -74,12 +85,23 @@ struct param *param_find(const struct param_list *list, const char *name);
  * the whole tensor becomes DENSE. Replaces an earlier request; block must divide both sides (assert). */
 void param_request(struct param *p, enum grad_form form, size_t n, int block);
 
-/* Bytes that param_allocate takes for the request of p: gradient and index list, and the weights of an added one. */
-void param_bytes(const struct param *p, size_t bytes[MEM_TAGS]);
+/* The same from the room that all pooled requests share: n is this one's part as long as nobody knows better. */
+void param_request_pooled(struct param *p, enum grad_form form, size_t n, int block);
+
+/* Adds the bytes that param_allocate takes: gradients and index lists, and the weights of added parameters. */
+void param_bytes(const struct param_list *list, size_t bytes[MEM_TAGS]);
 
 /* Memory for all requests and for the weights of added parameters (zeroed). Index lists are filled afterwards with
  * param_set_index, by whoever knows them: attach for what is fixed, select for what a probe decides. */
 bool param_allocate(struct param_list *list, struct arena *a, struct err *e);
+
+/* Deals the pooled room out anew: n[i] rows, columns, blocks or entries for item[i] (read for pooled ones alone; 0: the
+ * parameter is frozen, all: it becomes DENSE). The sum must fit into the room (assert). Gradients and indices there are
+ * lost; param_set_index follows. */
+void param_deal(struct param_list *list, const size_t *n);
+
+/* Rows, columns, blocks or entries of p that a request of this form can name. */
+size_t param_units(const struct param *p, enum grad_form form, int block);
 
 /* Fills the index list [grad.n]: ascending, without repeats, in range (assert). Nothing to do for a DENSE request. */
 void param_set_index(struct param *p, const uint32_t *idx);

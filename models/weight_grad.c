@@ -97,9 +97,23 @@ static void entries_by_bands(struct param *p, int tokens, const real *x, const r
     }
 }
 
+/* A pooled request may become anything of its form. */
+static size_t pooled_scratch(const struct param *p, int tokens)
+{
+    size_t dots = ((size_t)p->rows + (size_t)p->cols) * PANEL, bands = (size_t)BAND * (size_t)p->cols;
+    switch (p->pooled) {
+    case GRAD_ROWS: return (size_t)p->rows * (size_t)tokens;
+    case GRAD_COLS: return (size_t)p->cols * (size_t)tokens;
+    case GRAD_ENTRIES: return dots > bands ? dots : bands;
+    default: return 0;
+    }
+}
+
 size_t weight_grad_scratch(const struct param *p, int tokens)
 {
     size_t n = p->grad.n;
+    if (p->pooled != GRAD_NONE)
+        return pooled_scratch(p, tokens);
     switch (p->grad.form) {
     case GRAD_ROWS:
     case GRAD_COLS: return n * (size_t)tokens;

@@ -24,8 +24,29 @@ static void take(struct taker *t, enum mem_tag tag, real **to, size_t n)
         t->failed = !(*to = ARENA_NEW(t->arena, tag, real, n, t->e));
 }
 
-static void take_layer(struct taker *t, const struct model *m, struct layer_state *s, size_t tokens, enum mem_tag tag,
-                       bool keep_ctx)
+static size_t insert_kept(const struct insert *i, size_t tokens) { return i->ops ? i->ops->kept(i, (int)tokens) : 0; }
+
+/* The room of a layer's inserts; of the shared layer (`block` NULL): of the largest. */
+static void take_inserts(struct taker *t, const struct model *m, const struct block *block, struct layer_state *s,
+                         size_t tokens, enum mem_tag tag)
+{
+    size_t attention = 0, output = 0;
+    for (int l = 0; l < m->config.num_hidden_layers; l++) {
+        const struct block *k = &m->block[l];
+        if (block && k != block)
+            continue;
+        size_t a = insert_kept(&k->attention_insert, tokens), o = insert_kept(&k->output_insert, tokens);
+        attention = a > attention ? a : attention;
+        output = o > output ? o : output;
+    }
+    if (attention)
+        take(t, tag, &s->attention_kept, attention);
+    if (output)
+        take(t, tag, &s->output_kept, output);
+}
+
+static void take_layer(struct taker *t, const struct model *m, const struct block *block, struct layer_state *s,
+                       size_t tokens, enum mem_tag tag, bool keep_ctx)
 {
     size_t wide = tokens * (size_t)m->config.hidden_size;
     take(t, tag, &s->q, wide);
@@ -38,6 +59,7 @@ static void take_layer(struct taker *t, const struct model *m, struct layer_stat
     take(t, tag, &s->u, tokens * (size_t)m->config.intermediate_size);
     take(t, tag, &s->xhat2, wide);
     take(t, tag, &s->rstd2, tokens);
+    take_inserts(t, m, block, s, tokens, tag);
 }
 
 /* A layer whose attention.output.dense needs no input in backward uses the shared buffer for it. */
@@ -51,13 +73,13 @@ static void take_layers(struct taker *t, const struct model *m, struct workspace
 {
     size_t tokens = (size_t)ws->shape.max_tokens, wide = tokens * (size_t)m->config.hidden_size;
     struct layer_state shared = {0};
-    take_layer(t, m, &shared, tokens, MEM_SCRATCH, true);
+    take_layer(t, m, NULL, &shared, tokens, MEM_SCRATCH, true);
     for (int l = 0; l < m->config.num_hidden_layers; l++) {
         struct layer_state s = shared;
         bool kept = l >= ws->floor;
         real *in = NULL;
         if (kept && ws->shape.mode == WORKSPACE_STORE)
-            take_layer(t, m, &s, tokens, MEM_ACTIVATIONS, keeps_ctx(m, l));
+            take_layer(t, m, &m->block[l], &s, tokens, MEM_ACTIVATIONS, keeps_ctx(m, l));
         if (kept && ws->shape.mode == WORKSPACE_CHECKPOINT)
             take(t, MEM_ACTIVATIONS, &in, wide);
         if (!t->bytes) {
@@ -67,14 +89,30 @@ static void take_layers(struct taker *t, const struct model *m, struct workspace
     }
 }
 
+static size_t insert_scratch(const struct insert *i, int tokens)
+{
+    return i->ops && i->ops->scratch ? i->ops->scratch(i, tokens) : 0;
+}
+
 static size_t max_scratch(const struct model *m, int tokens, size_t *panels)
 {
     size_t scratch = 0;
+    for (int l = 0; l < m->config.num_hidden_layers; l++) {
+        size_t a = insert_scratch(&m->block[l].attention_insert, tokens);
+        size_t o = insert_scratch(&m->block[l].output_insert, tokens);
+        scratch = a > scratch ? a : scratch;
+        scratch = o > scratch ? o : scratch;
+    }
     *panels = 0;
     for (int i = 0; i < m->n_sites; i++) {
         const struct linear *l = m->site[i];
         size_t s = l->ops && l->ops->scratch ? l->ops->scratch(l, tokens) : 0, p = weight_grad_scratch(l->w, tokens);
         scratch = s > scratch ? s : scratch;
+        *panels = p > *panels ? p : *panels;
+    }
+    for (size_t i = 0; i < m->params.n; i++) { /* added matrices take their gradients with the same panels */
+        const struct param *added = m->params.item[i];
+        size_t p = added->added && added->kind == PARAM_LINEAR ? weight_grad_scratch(added, tokens) : 0;
         *panels = p > *panels ? p : *panels;
     }
     return scratch;

@@ -13,6 +13,7 @@ struct layer_state {
     real *xhat1, *rstd1; /* [T, H], [T] normalised rows of attention.output.LayerNorm */
     real *u;             /* [T, intermediate] before GELU                     */
     real *xhat2, *rstd2; /* of output.LayerNorm                               */
+    real *attention_kept, *output_kept; /* what inserts keep                  */
 };
 
 struct workspace {

@@ -113,8 +113,9 @@ static bool before_step(const void *options_, struct measure_env *env, struct er
     struct watch w = {.model = env->model, .arena = env->arena, .cell = gradient_log_step(log, env->step, e)};
     TRY(w.cell);
     struct tap tap = {.see = see, .self = &w};
+    struct probe_batch batch = {.number = env->step, .dropout = true};
     tap_all(env->model, true);
-    bool ok = env->probe->gradient(env->probe, env->step, true, &tap, NULL, e);
+    bool ok = env->probe->gradient(env->probe, &batch, &tap, NULL, e);
     tap_all(env->model, false);
     return ok;
 }

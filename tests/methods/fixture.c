@@ -5,8 +5,6 @@
 #include "models/blas.h"
 #include "models/safetensors.h"
 
-enum { MAX_TOKENS = 1024, MAX_SEQS = 64, MAX_LEN = 24 };
-
 struct run_spec run_spec(const char *method, const char *options, const struct batch *first)
 {
     struct run_spec s = {.method = method, .options = options, .seed = 1, .optim = optim_defaults(), .first = first};
@@ -61,8 +59,7 @@ bool run_plan(struct run *r, const struct run_spec *s, struct err *e)
         if (r->model.params.item[i]->head)
             param_request(r->model.params.item[i], GRAD_DENSE, 0, 0);
     TRY(r->method->plan(r->self, &r->env, e));
-    for (size_t i = 0; i < r->model.params.n; i++)
-        param_bytes(r->model.params.item[i], r->planned);
+    param_bytes(&r->model.params, r->planned);
     if (r->method->bytes)
         r->method->bytes(r->self, &r->env, r->planned);
     optim_bytes(&s->optim, &r->model.params, r->planned);
@@ -95,17 +92,11 @@ static bool load_weights(struct run *r, struct err *e)
     return true;
 }
 
-static bool make_workspace(struct run *r, struct err *e)
+static bool make_workspace(struct run *r, struct workspace **ws, enum workspace_mode mode, struct err *e)
 {
-    struct workspace_shape shape = {.mode = WORKSPACE_STORE, .max_tokens = MAX_TOKENS, .max_seqs = MAX_SEQS,
-                                    .max_len = MAX_LEN};
-    return (r->ws = workspace_create(&r->model, &shape, r->arena, e)) != NULL;
+    struct workspace_shape shape = {.mode = mode, .max_tokens = MAX_TOKENS, .max_seqs = MAX_SEQS, .max_len = MAX_LEN};
+    return (*ws = workspace_create(&r->model, &shape, r->arena, e)) != NULL;
 }
-
-struct run_probe {
-    struct probe probe;
-    struct run *r;
-};
 
 static struct pass make_pass(const struct run *r, const struct batch *b, bool train, int examples)
 {
@@ -113,19 +104,113 @@ static struct pass make_pass(const struct run *r, const struct batch *b, bool tr
                          .loss_examples = examples};
 }
 
-static bool probe_gradient(struct probe *self, long number, bool dropout, struct tap *tap, double *loss, struct err *e)
+static size_t batch_words(int n) { return 2 * (size_t)n * 12 + 3 * (size_t)n + 1; }
+
+/* A batch in `room` [batch_words(n)], all zero. */
+static struct batch make_batch(int n, uint64_t seed, int32_t *room)
 {
-    struct run *r = ((struct run_probe *)self)->r;
-    struct pass p = make_pass(r, r->spec.first, dropout, r->spec.first->n_seq);
-    assert_int_equal(number, 0);
+    struct rng g = rng_stream(seed, "batch");
+    int32_t *ids = room, *types = ids + n * 12, *start = types + n * 12, *row = start + n + 1, *label = row + n;
+    for (int s = 0; s < n; s++) {
+        int length = 2 + (int)rng_below(&g, 10);
+        row[s] = s;
+        label[s] = (int32_t)rng_below(&g, 2);
+        for (int i = 0; i < length; i++) {
+            ids[start[s] + i] = 1 + (int32_t)rng_below(&g, 39);
+            types[start[s] + i] = i > length / 2;
+        }
+        start[s + 1] = start[s] + length;
+    }
+    return (struct batch){n, start[n], ids, types, start, row, label, NULL};
+}
+
+static struct run *run_of(struct probe *p) { return (struct run *)((char *)p - offsetof(struct run, probe)); }
+
+/* Training batch 0 is the spec's, the others are made from their numbers. Not in an arena: tests let those fail. */
+static struct batch training_batch(const struct run *r, long number)
+{
+    static int32_t room[1 << 13];
+    int n = r->spec.first->n_seq;
+    assert_true(batch_words(n) <= sizeof room / sizeof *room);
+    memset(room, 0, sizeof room);
+    return number == 0 ? *r->spec.first : make_batch(n, 1000 + (uint64_t)number, room);
+}
+
+/* The examples `rows` of training batch `number`: in the fixture an example's number is its place there. */
+static struct batch chosen(const struct batch *b, const struct probe_batch *want)
+{
+    static int32_t ids[MAX_TOKENS], types[MAX_TOKENS], start[MAX_SEQS + 1], row[MAX_SEQS], label[MAX_SEQS];
+    int32_t at = 0;
+    assert_true(want->n <= MAX_SEQS);
+    for (size_t i = 0; i < want->n; i++) {
+        int s = want->rows[i], length = b->start[s + 1] - b->start[s];
+        memcpy(ids + at, b->ids + b->start[s], (size_t)length * sizeof *ids);
+        memcpy(types + at, b->types + b->start[s], (size_t)length * sizeof *types);
+        start[i] = at;
+        row[i] = b->row[s];
+        label[i] = b->label ? b->label[s] : 0;
+        at += length;
+        start[i + 1] = at;
+    }
+    return (struct batch){(int)want->n, at, ids, types, start, row, b->label ? label : NULL, b->score};
+}
+
+static bool probe_pass(struct run *r, const struct probe_batch *want, struct tap *tap, double *loss, struct err *e)
+{
+    struct batch whole = training_batch(r, want->number), b = want->rows ? chosen(&whole, want) : whole;
+    struct pass p = make_pass(r, &b, want->dropout, b.n_seq);
+    struct workspace *ws;
+    p.step = (uint32_t)want->number;
     p.probe = true;
     p.tap = tap;
-    TRY(tap->dense = ARENA_NEW(r->arena, MEM_SCRATCH, real, 4096, e));
-    model_forward(&r->model, r->ws, &p);
-    double l = model_loss(&r->model, r->ws, &p);
+    TRY(make_workspace(r, &ws, tap ? WORKSPACE_CHECKPOINT : WORKSPACE_EVAL, e));
+    model_forward(&r->model, ws, &p);
+    double l = model_loss(&r->model, ws, &p);
     if (loss)
         *loss = l;
-    return model_backward(&r->model, r->ws, &p, e);
+    if (!tap)
+        return true;
+    TRY(tap->dense = ARENA_NEW(r->arena, MEM_SCRATCH, real, 4096, e));
+    return model_backward(&r->model, ws, &p, e);
+}
+
+static bool probe_gradient(struct probe *self, const struct probe_batch *b, struct tap *tap, double *loss,
+                           struct err *e)
+{
+    struct run *r = run_of(self);
+    struct arena_mark mark = arena_mark(r->arena);
+    bool ok = probe_pass(r, b, tap, loss, e);
+    arena_release(r->arena, mark);
+    return ok;
+}
+
+static bool probe_loss(struct probe *self, const struct probe_batch *b, double *loss, struct err *e)
+{
+    return probe_gradient(self, b, NULL, loss, e);
+}
+
+static const int32_t *probe_examples(struct probe *self, long number, size_t *n)
+{
+    (void)number;
+    *n = (size_t)run_of(self)->spec.first->n_seq;
+    return run_of(self)->example;
+}
+
+static double probe_label(struct probe *self, int32_t example)
+{
+    const struct batch *b = run_of(self)->spec.first;
+    return b->label ? b->label[example] : (double)b->score[example];
+}
+
+static void lend_probe(struct run *r)
+{
+    for (int i = 0; i < MAX_SEQS; i++)
+        r->example[i] = i;
+    r->probe = (struct probe){probe_gradient, probe_loss, probe_examples, probe_label};
+    r->env.probe = &r->probe;
+    r->env.optim_options = &r->spec.optim;
+    r->env.total_steps = 10;
+    r->env.train_examples = r->spec.first ? (size_t)r->spec.first->n_seq : 1;
 }
 
 bool run_start(struct run *r, struct err *e)
@@ -135,10 +220,10 @@ bool run_start(struct run *r, struct err *e)
     TRY(param_allocate(&r->model.params, r->arena, e));
     if (r->method->attach)
         TRY(r->method->attach(r->self, &r->env, e));
-    TRY(make_workspace(r, e));
-    struct run_probe probe = {{probe_gradient}, r};
+    lend_probe(r);
     if (r->method->select)
-        TRY(r->method->select(r->self, &r->env, &probe.probe, e));
+        TRY(r->method->select(r->self, &r->env, e));
+    TRY(make_workspace(r, &r->ws, WORKSPACE_STORE, e));
     TRY(r->env.optim = optim_create(&r->spec.optim, &r->model.params, r->arena, e));
     for (int t = 0; t < MEM_TAGS; t++)
         r->reserved[t] = r->meter.live[t] - r->before[t];
@@ -224,22 +309,8 @@ static void *take(size_t n, size_t size)
 
 struct batch *random_batch(int n, uint64_t seed)
 {
-    struct rng g = rng_stream(seed, "batch");
-    size_t most = (size_t)n * 12, size = sizeof(int32_t);
-    int32_t *ids = take(most, size), *types = take(most, size), *start = take((size_t)n + 1, size);
-    int32_t *row = take((size_t)n, size), *label = take((size_t)n, size);
     struct batch *b = take(1, sizeof *b);
-    for (int s = 0; s < n; s++) {
-        int length = 2 + (int)rng_below(&g, 10);
-        row[s] = s;
-        label[s] = (int32_t)rng_below(&g, 2);
-        for (int i = 0; i < length; i++) {
-            ids[start[s] + i] = 1 + (int32_t)rng_below(&g, 39);
-            types[start[s] + i] = i > length / 2;
-        }
-        start[s + 1] = start[s] + length;
-    }
-    *b = (struct batch){n, start[n], ids, types, start, row, label, NULL};
+    *b = make_batch(n, seed, take(batch_words(n), sizeof(int32_t)));
     return b;
 }
 

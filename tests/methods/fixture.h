@@ -24,6 +24,8 @@ struct run_spec {
     const struct batch *first;    /* training batch 0, for probes                               */
 };
 
+enum { MAX_TOKENS = 1024, MAX_SEQS = 64, MAX_LEN = 24 }; /* of a batch */
+
 struct run {
     struct run_spec spec;
     struct mem_meter meter;
@@ -33,6 +35,8 @@ struct run {
     void *self;
     struct method_env env;
     struct workspace *ws;
+    struct probe probe;           /* training batch 0 is spec.first, the others are random ones    */
+    int32_t example[MAX_SEQS];
     size_t planned[MEM_TAGS];     /* of requests, method and optimizer, as plan declared them   */
     size_t before[MEM_TAGS];      /* alive when the plan was made                               */
     size_t reserved[MEM_TAGS];    /* what was then taken                                        */
