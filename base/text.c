@@ -171,3 +171,61 @@ bool text_to_double(const char *s, double *value)
     *value = strtod(s, &end);
     return *end == 0 && end != s && isfinite(*value);
 }
+
+/* Characters of n bytes of UTF-8. */
+static size_t characters(const char *s, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += ((unsigned char)s[i] & 0xC0) != 0x80;
+    return count;
+}
+
+static bool is_item(const char *line) { return text_starts(line, "- ") || text_starts(line, "* "); }
+
+/* Begins a line of its own, whatever stands before it. */
+static bool stands_alone(const char *line)
+{
+    return is_item(line) || line[0] == '|' || line[0] == '\n' || line[0] == 0 || text_starts(line, "    ");
+}
+
+/* Words up to the next line that stands alone; *s moves there. */
+static bool wrap_flow(struct text *t, const char **s, size_t columns, struct err *e)
+{
+    const char *indent = is_item(*s) ? "  " : "", *at = *s;
+    size_t used = 0;
+    do {
+        while (*at == ' ' || (*at == '\n' && at != *s))
+            at++;
+        size_t n = strcspn(at, " \n"), width = characters(at, n);
+        if (used && used + 1 + width > columns) {
+            TRY(text_add(t, e, "\n%s", indent));
+            used = strlen(indent);
+        } else if (used) {
+            TRY(text_add(t, e, " "));
+            used++;
+        }
+        TRY(text_add_bytes(t, at, n, e));
+        used += width;
+        at += n;
+    } while (*at == ' ' || (*at == '\n' && !stands_alone(at + 1)));
+    *s = at;
+    return text_add(t, e, "\n");
+}
+
+bool text_wrap(struct text *t, const char *markdown, size_t columns, struct err *e)
+{
+    size_t length = strlen(markdown);
+    while (length && markdown[length - 1] == '\n')
+        length--;
+    for (const char *s = markdown; s < markdown + length; s += *s == '\n') {
+        size_t n = strcspn(s, "\n");
+        if (n && (is_item(s) || !stands_alone(s))) {
+            TRY(wrap_flow(t, &s, columns, e));
+        } else {
+            TRY(text_add_bytes(t, s, n, e) && text_add(t, e, "\n"));
+            s += n;
+        }
+    }
+    return true;
+}

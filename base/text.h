@@ -17,6 +17,10 @@ struct text {
 bool text_add(struct text *t, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 bool text_add_bytes(struct text *t, const char *s, size_t n, struct err *e);
 
+/* Adds Markdown broken at `columns` characters: paragraphs and list items flow, tables and what is indented by four
+ * spaces stay as they are. Ends with one newline. */
+bool text_wrap(struct text *t, const char *markdown, size_t columns, struct err *e);
+
 /* Edit distance (insert, delete, replace, swap of neighbours); words longer than 63 bytes are cut. */
 int text_distance(const char *a, const char *b);
 

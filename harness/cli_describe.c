@@ -1,4 +1,6 @@
-/* describe: one method, model, task or measurement, from its own table. */
+/* describe: one method, model, task or measurement, from its own table. Methods as docs/methods.md has them. */
+#include <ctype.h>
+
 #include "base/opt.h"
 #include "harness/cli_impl.h"
 #include "harness/measure/measure.h"
@@ -28,6 +30,15 @@ static bool unknown(const char *what, const char *name, const char *const *words
     return err_set(e, ERR_INPUT, "unknown %s `%s`%s", what, name, text_did_you_mean(name, words, hint, sizeof hint));
 }
 
+/* What it trains, the paper, and what its file says about it. */
+static bool describe_text(const struct method *m, struct text *out, struct err *e)
+{
+    enum { COLUMNS = 100 };
+    char *first = arena_printf(out->arena, e, "%c%s (%s).", toupper((unsigned char)m->help[0]), m->help + 1, m->paper);
+    TRY(first && text_wrap(out, first, COLUMNS, e) && text_add(out, e, "\n"));
+    return !m->about || (text_wrap(out, m->about, COLUMNS, e) && text_add(out, e, "\n"));
+}
+
 static bool describe_method(const char *name, struct text *out, struct err *e)
 {
     const struct method *m = method_find(name);
@@ -35,7 +46,7 @@ static bool describe_method(const char *name, struct text *out, struct err *e)
         const char **names = method_names(out->arena, e);
         return names && unknown("method", name, names, e);
     }
-    return text_add(out, e, "%s (%s)\n%s\n%s\n\n", m->name, m->title, m->paper, m->help) &&
+    return text_add(out, e, "## %s: %s\n\n", m->name, m->title) && describe_text(m, out, e) &&
            cli_describe_options(m->options, out, e);
 }
 

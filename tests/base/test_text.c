@@ -191,3 +191,24 @@ TEST(a_text_survives_the_lack_of_memory)
     assert_string_equal(t.s, "kept");
     assert_int_equal(e.code, ERR_ENV);
 }
+
+static const char *wrapped(const char *markdown, size_t columns)
+{
+    struct text t = {.arena = test_arena()};
+    ASSERT_OK(text_wrap(&t, markdown, columns, &e), &e);
+    return t.s;
+}
+
+TEST(wrap_breaks_paragraphs_and_items_at_the_column)
+{
+    assert_string_equal(wrapped("one two three\nfour\n\nfive", 9), "one two\nthree\nfour\n\nfive\n");
+    assert_string_equal(wrapped("- one two three\n- four", 9), "- one two\n  three\n- four\n");
+    assert_string_equal(wrapped("äöü äöü", 7), "äöü äöü\n");
+    assert_string_equal(wrapped("averylongword b\n\n", 4), "averylongword\nb\n");
+}
+
+TEST(wrap_leaves_tables_and_indented_lines_alone)
+{
+    const char *text = "| a long row | b |\n|---|---|\n\n    y = x W + b  (1)\n";
+    assert_string_equal(wrapped(text, 6), text);
+}

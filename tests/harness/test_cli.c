@@ -144,7 +144,7 @@ TEST(lists)
 
 TEST(descriptions)
 {
-    expect_start("describe method sift", "sift (SIFT)\narXiv:2312.11875\n");
+    expect_start("describe method sift", "## sift: SIFT\n\nTrains the entries");
     assert_non_null(strstr(expect_out("describe method sift"), "(0, 1]"));
     assert_non_null(strstr(expect_out("describe model zoo:roberta-base"), "124647170"));
     expect_start("describe task cola", "cola: Corpus of Linguistic Acceptability");
