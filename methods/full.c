@@ -32,9 +32,9 @@ const struct method method_full = {
     .title = "Full",
     .paper = "arXiv:1810.04805",
     .help = "trains every parameter",
-    .about = "All weights, biases, LayerNorms and embeddings move: W <- W + Opt(dL/dW), the base line of every table. The "
-             "papers' recipes are settings of `train:` (RoBERTa's: adamw_fairseq, betas .9 and .98, eps 1e-6, decay 0.1, "
-             "no clipping, linear schedule with 6 % warm-up).\n\n"
+    .about = "All weights, biases, LayerNorms and embeddings move: W <- W + Opt(dL/dW), the base line of every table. "
+             "The papers' recipes are settings of `train:` (RoBERTa's: adamw_fairseq, betas .9 and .98, eps 1e-6, "
+             "decay 0.1, no clipping, linear schedule with 6 % warm-up).\n\n"
              "With `target_modules` only what it names is trained, densely: the tensors a sparse method has chosen its "
              "entries from. A sparse method at full budget gives the same bits as this one on the same tensors.",
     .options = options,

@@ -17,8 +17,8 @@ const struct method method_head = {
     .title = "Head",
     .paper = "control",
     .help = "trains the head alone",
-    .about = "The control of all controls: pooler and classifier are trained, as in every method, and the encoder stays "
-             "as it came. What a method gains over this row is what changing the encoder gains.",
+    .about = "The control of all controls: pooler and classifier are trained, as in every method, and the encoder "
+             "stays as it came. What a method gains over this row is what changing the encoder gains.",
     .options = options,
     .plan = plan,
 };

@@ -18,7 +18,7 @@ trap 'rm -f "$new"' EXIT
     sed -n '/^<!-- end of methods -->/,$p' "$doc"
 } >"$new"
 if [ -n "$check" ]; then
-    diff "$doc" "$new" >/dev/null || { echo "docs/methods.md is behind the methods: run tools/make_docs.sh $peftlab"; exit 1; }
+    cmp -s "$doc" "$new" || { echo "docs/methods.md is behind the methods: run tools/make_docs.sh $peftlab"; exit 1; }
 else
     cat "$new" >"$doc"
 fi

@@ -223,7 +223,7 @@ bool run_start(struct run *r, struct err *e)
     lend_probe(r);
     if (r->method->select)
         TRY(r->method->select(r->self, &r->env, e));
-    TRY(make_workspace(r, &r->ws, WORKSPACE_STORE, e));
+    TRY(make_workspace(r, &r->ws, r->env.unsplit ? WORKSPACE_CHECKPOINT : WORKSPACE_STORE, e));
     TRY(r->env.optim = optim_create(&r->spec.optim, &r->model.params, r->arena, e));
     for (int t = 0; t < MEM_TAGS; t++)
         r->reserved[t] = r->meter.live[t] - r->before[t];
@@ -256,6 +256,7 @@ static bool micro_batch(struct run *r, const struct batch *b, int examples, doub
 bool run_gradients(struct run *r, const struct batch *b, int micro_batches, double *loss, struct err *e)
 {
     double sum = 0;
+    micro_batches = r->env.unsplit ? 1 : micro_batches;
     param_zero_grads(&r->model.params);
     if (r->method->before_backward)
         TRY(r->method->before_backward(r->self, &r->env, e));

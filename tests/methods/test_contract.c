@@ -7,6 +7,7 @@
 
 struct variant {
     const char *method, *options;
+    bool per_micro_batch; /* its paper or port takes decisions on micro-batches */
 };
 
 /* Beside the defaults of every method in the table. */
@@ -26,7 +27,7 @@ static struct err e;
 static void each_variant(void (*check)(const struct variant *v))
 {
     for (const struct method *const *m = method_table; *m; m++)
-        check(&(struct variant){(*m)->name, NULL});
+        check(&(struct variant){(*m)->name, NULL, false});
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
         check(&more[i]);
 }
@@ -185,6 +186,40 @@ static void move_trained(const struct run *from, struct run *to)
         param_scatter(q, values);
     }
 }
+
+/* Difference and size of all gradients after backward. */
+static void compare_gradients(const struct run *a, const struct run *b, double *difference, double *norm)
+{
+    *difference = *norm = 0;
+    for (size_t i = 0; i < a->model.params.n; i++) {
+        const struct grad *g = &a->model.params.item[i]->grad, *h = &b->model.params.item[i]->grad;
+        assert_int_equal(g->size, h->size);
+        for (size_t k = 0; k < g->size; k++) {
+            *difference += pow((double)g->v[k] - (double)h->v[k], 2);
+            *norm += pow((double)g->v[k], 2);
+        }
+    }
+    *difference = sqrt(*difference);
+    *norm = sqrt(*norm);
+}
+
+/* Decisions are the logical batch's: cutting it changes rounding alone. */
+static void accumulation(const struct variant *v)
+{
+    struct run whole, cut;
+    double difference, norm;
+    const struct batch *b = random_batch(8, 50);
+    open_variant(&whole, v);
+    open_variant(&cut, v);
+    ASSERT_OK(run_gradients(&whole, b, 1, NULL, &e), &e);
+    ASSERT_OK(run_gradients(&cut, b, v->per_micro_batch ? 1 : 4, NULL, &e), &e);
+    compare_gradients(&whole, &cut, &difference, &norm);
+    if (!(difference <= 1e-5 * norm))
+        fail_msg("%s: gradients of norm %g differ by %g", v->method, norm, difference);
+    run_close(&whole);
+    run_close(&cut);
+}
+TEST(four_micro_batches_equal_one) { each_variant(accumulation); }
 
 static void reload(const struct variant *v)
 {
