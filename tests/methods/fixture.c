@@ -213,6 +213,32 @@ static void lend_probe(struct run *r)
     r->env.train_examples = r->spec.first ? (size_t)r->spec.first->n_seq : 1;
 }
 
+/* Shares of the pooled room, indices and trained scalars of another run of the same plan. */
+static bool take_over(struct run *r, const struct run *from, struct err *e)
+{
+    struct param_list *to = &r->model.params;
+    size_t *units = ARENA_NEW(test_arena(), MEM_DATA, size_t, to->n, e);
+    TRY(units);
+    assert_int_equal(from->model.params.n, to->n);
+    for (size_t i = 0; i < to->n; i++) {
+        const struct param *p = from->model.params.item[i];
+        bool whole = p->pooled != GRAD_NONE && p->grad.form == GRAD_DENSE;
+        units[i] = whole ? param_units(p, p->pooled, p->pooled_block) : p->grad.n;
+    }
+    if (to->pool.size)
+        param_deal(to, units);
+    for (size_t i = 0; i < to->n; i++) {
+        const struct param *p = from->model.params.item[i];
+        real *values = ARENA_NEW(test_arena(), MEM_DATA, real, p->grad.size, e);
+        TRY(values);
+        assert_int_equal(to->item[i]->grad.size, p->grad.size);
+        param_gather(p, p->w, values);
+        param_set_index(to->item[i], p->grad.idx);
+        param_scatter(to->item[i], values);
+    }
+    return true;
+}
+
 bool run_start(struct run *r, struct err *e)
 {
     TRY(load_weights(r, e));
@@ -221,7 +247,9 @@ bool run_start(struct run *r, struct err *e)
     if (r->method->attach)
         TRY(r->method->attach(r->self, &r->env, e));
     lend_probe(r);
-    if (r->method->select)
+    if (r->spec.from)
+        TRY(take_over(r, r->spec.from, e));
+    else if (r->method->select)
         TRY(r->method->select(r->self, &r->env, e));
     TRY(make_workspace(r, &r->ws, r->env.unsplit ? WORKSPACE_CHECKPOINT : WORKSPACE_STORE, e));
     TRY(r->env.optim = optim_create(&r->spec.optim, &r->model.params, r->arena, e));

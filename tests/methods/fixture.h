@@ -12,6 +12,8 @@
 #include "methods/method.h"
 #include "methods/optim.h"
 
+struct run;
+
 /* What distinguishes one run from another. */
 struct run_spec {
     const char *method;
@@ -22,6 +24,8 @@ struct run_spec {
     struct optim_options optim;
     const char *golden;           /* folder in tests/golden/encoder; NULL: random weights       */
     const struct batch *first;    /* training batch 0, for probes                               */
+    const struct run *from;       /* NULL, or the run whose indices and trained scalars are taken over in place of
+                                   * select, as a resumed run takes those of its checkpoint     */
 };
 
 enum { MAX_TOKENS = 1024, MAX_SEQS = 64, MAX_LEN = 24 }; /* of a batch */

@@ -3,6 +3,7 @@
  */
 #include "tests/methods/fixture.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 struct variant {
@@ -71,19 +72,38 @@ static void mark_run(void *u, const struct param *p, size_t at, size_t compact, 
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
+/* Marks what is trained now in trained [scalars of all parameters]; returns how many are marked. */
+static size_t mark_trained(const struct run *r, bool *trained)
+{
+    size_t at = 0, marked = 0;
+    for (size_t i = 0; i < r->model.params.n; i++) {
+        const struct param *p = r->model.params.item[i];
+        if (!p->watched)
+            param_each_run(p, mark_run, trained + at);
+        at += param_size(p);
+    }
+    for (size_t k = 0; k < at; k++)
+        marked += trained[k];
+    return marked;
+}
+
+/* A method may move its requests from step to step: what was ever asked for may change, never more at a time than
+ * planned. */
 static void frozen(const struct variant *v)
 {
     struct run r;
-    size_t n, at = 0, changed = 0;
+    size_t n, at = 0, changed = 0, marked = 0;
+    bool *trained;
     open_variant(&r, v);
     const real *old = copy_weights(&r, &n);
-    train(&r, 0, 5);
-    bool *trained;
     ASSERT_OK(trained = ARENA_NEW(test_arena(), MEM_DATA, bool, n, &e), &e);
+    for (int i = 0; i < 5; i++) {
+        train(&r, i, i + 1);
+        marked = mark_trained(&r, trained);
+        assert_true(param_trainable(&r.model.params, true) <= r.trainable && marked <= (size_t)(i + 1) * r.trainable);
+    }
     for (size_t i = 0; i < r.model.params.n; i++) {
         const struct param *p = r.model.params.item[i];
-        if (!p->watched)
-            param_each_run(p, mark_run, trained + at);
         for (size_t k = 0; k < param_size(p); k++) {
             bool differs = memcmp(&p->w[k], &old[at + k], sizeof *old) != 0;
             if (differs && !trained[at + k])
@@ -92,7 +112,7 @@ static void frozen(const struct variant *v)
         }
         at += param_size(p);
     }
-    assert_true(changed > 0 && changed <= r.trainable);
+    assert_true(changed > 0 && changed <= marked);
     run_close(&r);
 }
 TEST(frozen_scalars_stay_and_no_more_change_than_planned) { each_variant(frozen); }
@@ -172,21 +192,6 @@ static void first_logits(const struct variant *v)
 }
 TEST(training_starts_from_the_base_model) { each_variant(first_logits); }
 
-/* Trained scalars and indices of one run into another that started with another seed. */
-static void move_trained(const struct run *from, struct run *to)
-{
-    assert_int_equal(from->model.params.n, to->model.params.n);
-    for (size_t i = 0; i < from->model.params.n; i++) {
-        const struct param *p = from->model.params.item[i];
-        struct param *q = to->model.params.item[i];
-        real *values;
-        ASSERT_OK(values = ARENA_NEW(test_arena(), MEM_DATA, real, p->grad.size, &e), &e);
-        param_gather(p, p->w, values);
-        param_set_index(q, p->grad.idx);
-        param_scatter(q, values);
-    }
-}
-
 /* Difference and size of all gradients after backward. */
 static void compare_gradients(const struct run *a, const struct run *b, double *difference, double *norm)
 {
@@ -229,8 +234,8 @@ static void reload(const struct variant *v)
     open_variant(&a, v);
     train(&a, 0, 4);
     other.seed = 2;
+    other.from = &a;
     ASSERT_OK(run_open(&b, &other, &e), &e);
-    move_trained(&a, &b);
     assert_same_logits(&a, run_logits(&a, batch, &e), &b, run_logits(&b, batch, &e), 0);
     run_close(&a);
     run_close(&b);
@@ -260,6 +265,15 @@ static void fold(const struct variant *v)
 }
 TEST(folding_keeps_the_logits_and_leaves_plain_weights) { each_variant(fold); }
 
+/* How a probe shares out a room decides how its tensors' states round up to whole lines, and which have none. */
+static size_t rounding(const struct run *r)
+{
+    size_t pooled = 0;
+    for (size_t i = 0; i < r->model.params.n; i++)
+        pooled += r->model.params.item[i]->pooled != GRAD_NONE;
+    return pooled * 4 * 64;
+}
+
 static void bytes(const struct variant *v)
 {
     static const enum mem_tag tags[] = {MEM_WEIGHTS, MEM_GRADIENTS, MEM_OPTIMIZER, MEM_METHOD};
@@ -269,7 +283,7 @@ static void bytes(const struct variant *v)
         s.optim.decay_to = decay_to;
         ASSERT_OK(run_open(&r, &s, &e), &e);
         for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
-            if (r.reserved[tags[i]] != r.planned[tags[i]])
+            if (imaxabs((intmax_t)r.reserved[tags[i]] - (intmax_t)r.planned[tags[i]]) > (intmax_t)rounding(&r))
                 fail_msg("%s: planned %zu bytes of %s, took %zu", v->method, r.planned[tags[i]], mem_tag_name(tags[i]),
                          r.reserved[tags[i]]);
         run_close(&r);
@@ -413,13 +427,14 @@ static void resume(const struct variant *v)
 {
     static struct saved saved;
     struct run a, b;
+    struct run_spec s = spec_of(v);
     size_t n;
     memset(&saved, 0, sizeof saved);
     open_variant(&a, v);
     train(&a, 0, 3);
     show_state(&a, &saved);
-    open_variant(&b, v);
-    move_trained(&a, &b);
+    s.from = &a;
+    ASSERT_OK(run_open(&b, &s, &e), &e);
     saved.restore = true;
     show_state(&b, &saved);
     b.env.step = 3;
