@@ -146,6 +146,9 @@ bool reload_eval(const char *model_or_run, const char *task, bool best, const st
 static bool export_reloaded(struct reloaded *r, const char *dir, struct err *e)
 {
     struct session *s = &r->session;
+    if (s->method->unmergeable)
+        return err_set(e, ERR_INPUT, "what %s has trained cannot be merged: %s", s->method->name,
+                       s->method->unmergeable);
     if (s->method->fold)
         TRY(s->method->fold(s->state, &s->menv, e));
     return export_hf(&s->model, &r->run->model, r->run->task->label, dir, r->arena, e);

@@ -102,6 +102,8 @@ struct method {
     /* Back to plain weights, overrides gone; added parameters stay in the list, without effect. Default: they are
      * plain. */
     bool (*fold)(void *self, struct method_env *env, struct err *e);
+    const char *unmergeable; /* why no plain weights compute what was trained (after "cannot be merged: "); NULL: they
+                              * do. Then there is no fold, and only the model with its additions can be exported */
     /* What PEFT calls it; NULL: PEFT does not know it. Its added parameters are named as PEFT names them. */
     bool (*peft)(const void *self, const struct method_env *env, struct peft_config *c, struct err *e);
     void (*report)(void *self, struct method_env *env, struct method_report *report);
