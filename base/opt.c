@@ -130,6 +130,10 @@ static bool set_number(const struct opt *row, void *p, const struct yaml *y, str
 {
     if (row->type == OPT_INT) {
         long long v;
+        if (row->nullable && yaml_is_null(y)) {
+            *(long long *)p = (long long)row->dflt;
+            return true;
+        }
         if (y->quoted || !text_to_long(y->value, &v))
             return yaml_err(e, y, "%s is `%s`; it must be an integer in plain decimal digits", row->name, y->value);
         TRY(check_range(row, y, (double)v, e));
@@ -252,6 +256,13 @@ bool opt_bind(const struct opt *table, void *object, const struct yaml *map, con
     return true;
 }
 
+static char *int_text(const struct opt *row, long long v, struct arena *a, struct err *e)
+{
+    if (row->nullable && v == (long long)row->dflt)
+        return arena_strdup(a, "none", e);
+    return arena_printf(a, e, "%lld", v);
+}
+
 static char *words_text(const struct opt_strings *w, struct arena *a, struct err *e)
 {
     struct text t = {.arena = a};
@@ -267,7 +278,7 @@ char *opt_value_text(const struct opt *row, const void *object, struct arena *a,
     char buf[64];
     switch (row->type) {
     case OPT_BOOL: return arena_strdup(a, *(const bool *)p ? "true" : "false", e);
-    case OPT_INT: return arena_printf(a, e, "%lld", *(const long long *)p);
+    case OPT_INT: return int_text(row, *(const long long *)p, a, e);
     case OPT_REAL: number_text(*(const double *)p, buf, sizeof buf); return arena_strdup(a, buf, e);
     case OPT_ENUM: return arena_strdup(a, opt_word(row, *(const int *)p, buf, sizeof buf), e);
     case OPT_STRINGS: return words_text(p, a, e);
@@ -282,7 +293,7 @@ char *opt_default_text(const struct opt *row, struct arena *a, struct err *e)
     char buf[64];
     switch (row->type) {
     case OPT_BOOL: return arena_strdup(a, row->dflt != 0 ? "true" : "false", e);
-    case OPT_INT:
+    case OPT_INT: return int_text(row, (long long)row->dflt, a, e);
     case OPT_REAL: number_text(row->dflt, buf, sizeof buf); return arena_strdup(a, buf, e);
     case OPT_ENUM: return arena_strdup(a, opt_word(row, (int)row->dflt, buf, sizeof buf), e);
     default: return arena_strdup(a, row->words ? row->words : "none", e);

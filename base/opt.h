@@ -37,7 +37,8 @@ struct opt {
     const char *words;    /* ENUM: "a|b|c"; STRING, STRINGS: the default ("a,b"), or NULL */
     const char *help;     /* one line                                                     */
     bool open_min, open_max;
-    bool nullable;        /* STRING: NULL default shown as `none`                         */
+    bool nullable;        /* STRING: NULL default shown as `none`. INT: a default outside the range means not given,
+                           * is shown as `none` and may be written as null */
 };
 
 /* Sets every option of the table (ended by a row with name NULL) to its default in *object. */

@@ -56,7 +56,8 @@ static const char *option_value(struct writer *w, const struct opt *row, const v
 {
     if (row->type != OPT_STRINGS) {
         const char *text = opt_value_text(row, object, w->arena, w->e);
-        bool none = text && (row->type == OPT_REAL || row->type == OPT_STRING) && strcmp(text, "none") == 0;
+        bool word = row->type == OPT_ENUM || row->type == OPT_BOOL;
+        bool none = text && !word && strcmp(text, "none") == 0;
         return !text ? NULL : none ? "null" : row->type == OPT_STRING ? quoted(w, text) : text;
     }
     const struct opt_strings *list = (const void *)((const char *)object + row->offset);

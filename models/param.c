@@ -66,20 +66,41 @@ void param_request_pooled(struct param *p, enum grad_form form, size_t n, int bl
     p->pooled_block = block;
 }
 
-/* Room for all pooled requests: as many scalars as asked for, and indices for the smallest unit that can hold them. */
-static struct grad_pool pool_room(const struct param_list *list)
+/* Scalars of the smallest unit above `above` among the pooled parameters (SIZE_MAX: none), and how many such units
+ * there are. */
+static size_t next_unit(const struct param_list *list, size_t above, size_t *units)
 {
-    struct grad_pool pool = {0};
     size_t unit = SIZE_MAX;
     for (size_t i = 0; i < list->n; i++) {
         const struct param *p = list->item[i];
-        if (p->pooled == GRAD_NONE)
+        size_t each = p->pooled == GRAD_NONE ? 0 : request_size(p, p->pooled, 1, p->pooled_block);
+        if (each <= above || each > unit)
             continue;
-        size_t each = request_size(p, p->pooled, 1, p->pooled_block);
-        unit = each < unit ? each : unit;
-        pool.size += p->grad.size;
+        *units = (each == unit ? *units : 0) + param_units(p, p->pooled, p->pooled_block);
+        unit = each;
     }
-    pool.n = pool.size / unit;
+    return unit;
+}
+
+/* Most units that fit into `size` scalars: the smallest ones first. */
+static size_t most_units(const struct param_list *list, size_t size)
+{
+    size_t n = 0, there = 0;
+    for (size_t unit = next_unit(list, 0, &there); unit <= size; unit = next_unit(list, unit, &there)) {
+        size_t fit = size / unit < there ? size / unit : there;
+        n += fit;
+        size -= fit * unit;
+    }
+    return n;
+}
+
+/* Room for all pooled requests: as many scalars as asked for, and indices for however they are shared out. */
+static struct grad_pool pool_room(const struct param_list *list)
+{
+    struct grad_pool pool = {0};
+    for (size_t i = 0; i < list->n; i++)
+        pool.size += list->item[i]->pooled == GRAD_NONE ? 0 : list->item[i]->grad.size;
+    pool.n = most_units(list, pool.size);
     return pool;
 }
 

@@ -7,7 +7,7 @@
 
 struct options {
     bool fold;
-    long long r, steps, ceiling;
+    long long r, steps, ceiling, blocks;
     double density, rate, decay, shift;
     const char *name, *from;
     int select;
@@ -20,6 +20,7 @@ static const struct opt table[] = {
     {"r", OPT_INT, AT(r), 8, 1, 1024, NULL, "rank"},
     {"steps", OPT_INT, AT(steps), -1, -1, INFINITY, NULL, "steps"},
     {"ceiling", OPT_INT, AT(ceiling), 0, -INFINITY, 5, NULL, "a number with an upper limit alone"},
+    {.name = "blocks", .type = OPT_INT, .offset = AT(blocks), .dflt = 0, .min = 1, .max = INFINITY, .nullable = true},
     {.name = "density", .type = OPT_REAL, .offset = AT(density), .dflt = 0.008, .min = 0, .max = 1, .open_min = true,
      .help = "share of the entries"},
     {.name = "rate", .type = OPT_REAL, .offset = AT(rate), .dflt = 5e-5, .min = 0, .max = INFINITY, .open_min = true},
@@ -61,6 +62,20 @@ TEST(defaults)
     assert_string_equal(o.targets.word[1], "value");
     assert_null(o.targets.at);
     assert_int_equal(o.none.n, 0);
+}
+
+TEST(an_integer_may_be_not_given)
+{
+    const struct opt *blocks = opt_find(table, "blocks");
+    ASSERT_OK(bind("", NULL), &e);
+    assert_true(o.blocks == 0);
+    assert_string_equal(value("blocks"), "none");
+    assert_string_equal(opt_default_text(blocks, test_arena(), &e), "none");
+    ASSERT_OK(bind("blocks: null", NULL), &e);
+    assert_true(o.blocks == 0);
+    ASSERT_OK(bind("blocks: 13", NULL), &e);
+    assert_string_equal(value("blocks"), "13");
+    assert_false(bind("blocks: 0", NULL));
 }
 
 TEST(every_type_is_bound)
