@@ -111,9 +111,7 @@ static bool plan_batches(struct session *s, struct err *e)
     TRY(order_init(&s->order, s->train.n, (size_t)o->batch_size, s->spec->seed, s->arena, e));
     s->total_steps = o->max_steps >= 0 ? (long)o->max_steps
                                        : (long)order_steps(s->train.n, (size_t)o->batch_size, o->num_train_epochs);
-    s->schedule = (struct schedule){.type = (enum schedule_type)o->lr_scheduler_type, .total_steps = s->total_steps};
-    s->schedule.warmup_steps =
-        o->warmup_steps > 0 ? (long)o->warmup_steps : schedule_warmup_steps(o->warmup_ratio, s->total_steps);
+    s->schedule = run_schedule(s->spec, s->total_steps, (long)s->order.steps_per_epoch);
     return true;
 }
 

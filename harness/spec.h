@@ -9,6 +9,7 @@
 #include "base/yaml.h"
 #include "methods/method.h"
 #include "methods/optim.h"
+#include "methods/schedule.h"
 #include "models/source.h"
 #include "results/values.h"
 #include "tasks/dataset.h"
@@ -28,6 +29,10 @@ struct train_options {
     double adam_beta1, adam_beta2, adam_epsilon, momentum;
     double max_grad_norm;                 /* 0: no clipping                         */
     int lr_scheduler_type;                /* enum schedule_type                     */
+    double lr_end, power;                 /* polynomial                             */
+    double gamma;                         /* step                                   */
+    long long step_size;
+    int step_unit;                        /* enum step_unit                         */
     double warmup_ratio;
     long long warmup_steps;               /* > 0: overrides the ratio               */
     int eval_strategy;                    /* enum eval_strategy                     */
@@ -44,6 +49,7 @@ struct train_options {
     size_t n_groups;
 };
 enum eval_strategy { EVAL_EPOCH, EVAL_STEPS, EVAL_END };          /* words: epoch|steps|no (no: once, at the end) */
+enum step_unit { STEP_UNIT_EPOCH, STEP_UNIT_STEP };
 enum select_on { SELECT_TRAIN_HOLDOUT, SELECT_DEV_HALF, SELECT_DEV };
 enum micro_batch { MICRO_BATCH_TUNED, MICRO_BATCH_NONE };         /* none: a micro-batch is one piece, as in papers */
 enum keep { KEEP_DELTA, KEEP_NONE, KEEP_FULL };
@@ -102,6 +108,7 @@ bool run_model_config(const struct run_spec *r, struct model_config *c, struct a
 
 /* Optimizer options and schedule of a run. */
 struct optim_options run_optim_options(const struct run_spec *r);
+struct schedule run_schedule(const struct run_spec *r, long total_steps, long steps_per_epoch);
 
 /* Marks the head's parameters (p->head as `head:` says) and requests their gradients. A pattern of `head` that matches
  * nothing is a located error. */

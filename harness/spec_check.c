@@ -14,6 +14,40 @@ static const struct yaml *train_place(const struct variant *v, const char *optio
     return from ? from : v->at;
 }
 
+/* Has this option of `train` another value than its default? A resolved spec states them all. */
+static bool changed(const struct train_options *t, const char *option)
+{
+    const struct opt *row = opt_find(train_options, option);
+    const void *value = (const char *)t + row->offset;
+    switch (row->type) {
+    case OPT_INT: return (double)*(const long long *)value != row->dflt;
+    case OPT_ENUM: return *(const int *)value != (int)row->dflt;
+    default: return *(const double *)value != row->dflt;
+    }
+}
+
+/* Options that only one lr_scheduler_type reads. */
+static bool check_schedule(const struct run_spec *r, const struct variant *v, struct err *e)
+{
+    static const struct {
+        const char *option, *word;
+        enum schedule_type type;
+    } rows[] = {
+        {"lr_end", "polynomial", SCHEDULE_POLYNOMIAL}, {"power", "polynomial", SCHEDULE_POLYNOMIAL},
+        {"gamma", "step", SCHEDULE_STEP},              {"step_size", "step", SCHEDULE_STEP},
+        {"step_unit", "step", SCHEDULE_STEP},
+    };
+    const struct train_options *t = &r->train;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (t->lr_scheduler_type != (int)rows[i].type && changed(t, rows[i].option))
+            return yaml_err(e, train_place(v, rows[i].option), "%s needs lr_scheduler_type: %s", rows[i].option,
+                            rows[i].word);
+    if (t->lr_scheduler_type == SCHEDULE_POLYNOMIAL && t->lr_end >= t->learning_rate)
+        return yaml_err(e, train_place(v, changed(t, "lr_end") ? "lr_end" : "learning_rate"),
+                        "lr_end is %g; it must lie below learning_rate (%g)", t->lr_end, t->learning_rate);
+    return true;
+}
+
 /* Options of `train` that contradict each other, and such that would silently do nothing. */
 static bool check_train(const struct run_spec *r, const struct variant *v, struct err *e)
 {
@@ -35,7 +69,7 @@ static bool check_train(const struct run_spec *r, const struct variant *v, struc
     if (t->eval_strategy == EVAL_END && t->early_stopping_patience > 0)
         return yaml_err(e, train_place(v, "early_stopping_patience"),
                         "early_stopping_patience needs evaluations; eval_strategy is no");
-    return true;
+    return check_schedule(r, v, e);
 }
 
 static bool check_length(const struct run_spec *r, const struct variant *v, const struct yaml *model_at,

@@ -1,4 +1,4 @@
-/* A run's model: its configuration, its head, its optimizer. See spec.h. */
+/* A run's model: its configuration, its head, its optimizer and schedule. See spec.h. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +35,21 @@ struct optim_options run_optim_options(const struct run_spec *r)
         .momentum = t->momentum,
         .group = t->group,
         .n_groups = t->n_groups,
+    };
+}
+
+struct schedule run_schedule(const struct run_spec *r, long total_steps, long steps_per_epoch)
+{
+    const struct train_options *t = &r->train;
+    return (struct schedule){
+        .type = (enum schedule_type)t->lr_scheduler_type,
+        .warmup_steps =
+            t->warmup_steps > 0 ? (long)t->warmup_steps : schedule_warmup_steps(t->warmup_ratio, total_steps),
+        .total_steps = total_steps,
+        .end = t->learning_rate > 0 ? t->lr_end / t->learning_rate : 0,
+        .power = t->power,
+        .gamma = t->gamma,
+        .step_size = (long)t->step_size * (t->step_unit == STEP_UNIT_EPOCH ? steps_per_epoch : 1),
     };
 }
 

@@ -1,7 +1,7 @@
 /*
- * Optimizers: see optim.h. The shared walk brings every form of request down to runs of neighbours: a kernel sees w, g
- * and the state as contiguous arrays, whatever the form. Elements do not depend on each other, so that the number of
- * threads cannot change a bit.
+ * Optimizers: see optim.h; what each of them computes stands in optim_rules.c. The shared walk brings every form of
+ * request down to runs of neighbours: a rule sees w, g and the state as contiguous arrays, whatever the form. Elements
+ * do not depend on each other, so that the number of threads cannot change a bit.
  */
 #include "methods/optim.h"
 
@@ -10,117 +10,24 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "methods/optim_rules.h"
 #include "methods/target.h"
 
-enum { MAX_STATE = 2, CHUNK = 4096, GATHER = 256 };
-
-/* Numbers of one step of one parameter, computed once in double. */
-struct rates {
-    real keep;          /* adamw: factor of p by decay, 1 - lr wd        */
-    real decay;         /* lr wd for adamw, wd for sgd                   */
-    real beta2, one_minus_beta1, one_minus_beta2;
-    real step;          /* lr / (1 - b1^t) for adamw, lr for sgd         */
-    real root;          /* sqrt(1 - b2^t)                                */
-    real epsilon, momentum;
-};
-
-/* One run: everything [n]. `init` is what decay pulls to, NULL for zero; state that the options do not need is NULL. */
-struct run {
-    size_t n;
-    real *w;
-    const real *g, *init;
-    real *state[MAX_STATE];
-};
-
-struct optimizer {
-    const char *name;
-    const char *state[MAX_STATE]; /* names as in PyTorch's state_dict */
-    int (*n_state)(const struct optim_options *o);
-    void (*rates)(const struct optim_options *o, double lr, double decay, double t, struct rates *r);
-    void (*run)(const struct rates *r, const struct run *x);
-};
+enum { CHUNK = 4096, GATHER = 256 };
 
 /* State of one parameter. `t` is a double so that it can be saved like the tensors. */
 struct slot {
     const struct param *p;
     double learning_rate, weight_decay, t;
-    real *state[MAX_STATE];
+    real *state[OPTIM_STATES];
     real *init;
 };
 
 struct optim {
     struct optim_options options;
-    const struct optimizer *rule;
+    const struct optim_rule *rule;
     struct slot *slot; /* [n] in the order of the parameters */
     size_t n;
-};
-
-/* -------------------------------------------------------------------------------------------------------------------
- * AdamW, decoupled decay first (Loshchilov & Hutter 2019, algorithm 2, in PyTorch's order of operations) */
-
-static int adamw_states(const struct optim_options *o)
-{
-    (void)o;
-    return 2;
-}
-
-static void adamw_rates(const struct optim_options *o, double lr, double decay, double t, struct rates *r)
-{
-    *r = (struct rates){.keep = (real)(1 - lr * decay),
-                        .decay = (real)(lr * decay),
-                        .beta2 = (real)o->adam_beta2,
-                        .one_minus_beta1 = (real)(1 - o->adam_beta1),
-                        .one_minus_beta2 = (real)(1 - o->adam_beta2),
-                        .step = (real)(lr / (1 - pow(o->adam_beta1, t))),
-                        .root = (real)sqrt(1 - pow(o->adam_beta2, t)),
-                        .epsilon = (real)o->adam_epsilon};
-}
-
-static real root(real x) { return (real)(sizeof(real) == sizeof(float) ? sqrtf((float)x) : sqrt((double)x)); }
-
-static void adamw_run(const struct rates *r, const struct run *x)
-{
-    const struct rates k = *r;
-    real *restrict w = x->w, *restrict m = x->state[0], *restrict v = x->state[1];
-    const real *restrict g = x->g, *restrict init = x->init;
-    if (init)
-        for (size_t i = 0; i < x->n; i++)
-            w[i] -= k.decay * (w[i] - init[i]);
-    else
-        for (size_t i = 0; i < x->n; i++)
-            w[i] *= k.keep;
-    for (size_t i = 0; i < x->n; i++) {
-        m[i] += k.one_minus_beta1 * (g[i] - m[i]);
-        v[i] = v[i] * k.beta2 + k.one_minus_beta2 * g[i] * g[i];
-        w[i] -= k.step * m[i] / (root(v[i]) / k.root + k.epsilon);
-    }
-}
-
-/* -------------------------------------------------------------------------------------------------------------------
- * SGD, decay in the gradient, momentum without dampening */
-
-static int sgd_states(const struct optim_options *o) { return o->momentum != 0; }
-
-static void sgd_rates(const struct optim_options *o, double lr, double decay, double t, struct rates *r)
-{
-    (void)t;
-    *r = (struct rates){.step = (real)lr, .decay = (real)decay, .momentum = (real)o->momentum};
-}
-
-static void sgd_run(const struct rates *r, const struct run *x)
-{
-    for (size_t i = 0; i < x->n; i++) {
-        real g = x->g[i] + r->decay * (x->w[i] - (x->init ? x->init[i] : 0));
-        if (x->state[0])
-            g = x->state[0][i] = r->momentum * x->state[0][i] + g;
-        x->w[i] -= r->step * g;
-    }
-}
-
-/* In the order of OPTIM_WORDS. */
-static const struct optimizer table[] = {
-    {"adamw_torch", {"exp_avg", "exp_avg_sq"}, adamw_states, adamw_rates, adamw_run},
-    {"sgd", {"momentum_buffer", NULL}, sgd_states, sgd_rates, sgd_run},
 };
 
 /* -------------------------------------------------------------------------------------------------------------------
@@ -155,8 +62,8 @@ double optim_learning_rate(const struct optim_options *o, const struct param *p)
 
 double optim_weight_decay(const struct optim_options *o, const struct param *p)
 {
-    bool excluded = strstr(p->name, "bias") || strstr(p->name, "LayerNorm.weight");
-    double decay = excluded ? 0 : o->weight_decay;
+    bool spared = strstr(p->name, "bias") || strstr(p->name, "LayerNorm.weight");
+    double decay = spared && !optim_rules[o->optim].decays_all ? 0 : o->weight_decay;
     for (size_t g = 0; g < o->n_groups; g++)
         if (!isnan(o->group[g].weight_decay) && target_matches_param(o->group[g].pattern, p))
             decay = o->group[g].weight_decay;
@@ -183,7 +90,7 @@ void optim_bytes(const struct optim_options *o, const struct param_list *params,
         const struct param *p = params->item[i];
         if (!has_slot(p))
             continue;
-        size_t arrays = (size_t)table[o->optim].n_state(o) + has_init(o, p);
+        size_t arrays = (size_t)optim_rules[o->optim].n_state(o) + has_init(o, p);
         bytes[MEM_OPTIMIZER] += arrays * mem_round(p->grad.size * sizeof(real));
         n++;
     }
@@ -214,7 +121,7 @@ struct optim *optim_create(const struct optim_options *options, struct param_lis
     struct optim *o = ARENA_NEW(a, MEM_OPTIMIZER, struct optim, 1, e);
     TRY(o);
     o->options = *options;
-    o->rule = &table[options->optim];
+    o->rule = &optim_rules[options->optim];
     TRY(o->slot = ARENA_NEW(a, MEM_OPTIMIZER, struct slot, n, e));
     for (size_t i = 0; i < params->n; i++)
         if (has_slot(params->item[i]))
@@ -228,7 +135,7 @@ void optim_state(struct optim *o, void (*tensor)(void *u, const char *name, void
     for (struct slot *s = o->slot; s < o->slot + o->n; s++) {
         snprintf(name, sizeof name, "%s/step", s->p->name);
         tensor(u, name, &s->t, sizeof s->t);
-        for (int i = 0; i < MAX_STATE; i++) {
+        for (int i = 0; i < OPTIM_STATES; i++) {
             if (!s->state[i])
                 continue;
             snprintf(name, sizeof name, "%s/%s", s->p->name, o->rule->state[i]);
@@ -247,14 +154,14 @@ void optim_state(struct optim *o, void (*tensor)(void *u, const char *name, void
 struct walk {
     const struct optim *o;
     const struct slot *s;
-    const struct rates *r;
+    const struct optim_rates *r;
     bool decays_to_init;
 };
 
 /* The n compact values from `at` on, whose weights stand at w. */
-static struct run part(const struct walk *k, size_t at, real *w, size_t n)
+static struct optim_run part(const struct walk *k, size_t at, real *w, size_t n)
 {
-    return (struct run){.n = n,
+    return (struct optim_run){.n = n,
                         .w = w,
                         .g = k->s->p->grad.v + at,
                         .init = k->decays_to_init ? k->s->init + at : NULL,
@@ -267,7 +174,7 @@ static void step_run(const struct walk *k, real *w, size_t compact, size_t lengt
 {
 #pragma omp parallel for schedule(static) if (length > 4 * CHUNK)
     for (size_t at = 0; at < length; at += CHUNK) {
-        struct run x = part(k, compact + at, w + at, length - at < CHUNK ? length - at : CHUNK);
+        struct optim_run x = part(k, compact + at, w + at, length - at < CHUNK ? length - at : CHUNK);
         k->o->rule->run(k->r, &x);
     }
 }
@@ -283,7 +190,7 @@ static void step_entries(const struct walk *k)
         const uint32_t *idx = p->grad.idx + at;
         for (size_t i = 0; i < n; i++)
             w[i] = p->w[idx[i]];
-        struct run x = part(k, at, w, n);
+        struct optim_run x = part(k, at, w, n);
         k->o->rule->run(k->r, &x);
         for (size_t i = 0; i < n; i++)
             p->w[idx[i]] = w[i];
@@ -298,7 +205,7 @@ static void step_neighbours(void *u, const struct param *p, size_t at, size_t co
 /* compact: what moves, NULL for the weights themselves. */
 static void step_slot(const struct optim *o, struct slot *s, real *compact, double schedule)
 {
-    struct rates r;
+    struct optim_rates r;
     s->t += 1;
     o->rule->rates(&o->options, s->learning_rate * schedule, s->weight_decay, s->t, &r);
     struct walk k = {.o = o, .s = s, .r = &r, .decays_to_init = s->init && !compact};
@@ -357,7 +264,7 @@ void optim_move(struct optim *o, const struct param *p, const uint32_t *old, rea
 {
     struct slot *s = find_slot(o, p);
     assert(p->grad.form == GRAD_ENTRIES || p->grad.form == GRAD_ROWS || p->grad.form == GRAD_BLOCKS);
-    for (int i = 0; s && i < MAX_STATE; i++)
+    for (int i = 0; s && i < OPTIM_STATES; i++)
         if (s->state[i])
             move_units(s->state[i], copy, old, p->grad.idx, p->grad.n, p->grad.size / p->grad.n);
     if (!s || !s->init)

@@ -1,11 +1,24 @@
 /*
  * Optimizers. State lies beside each requested gradient in the same compact form, so that a sparse request pays for its
  * own entries alone; one expression per optimizer serves every form. Learning rate and decay belong to the parameter
- * and come from groups. Semantics are PyTorch's:
+ * and come from groups.
  *
- *     adamw_torch   p *= 1 - lr wd;  m += (1-b1)(g - m);  v = b2 v + (1-b2) g²;
- *                   p -= lr/(1-b1^t) * m / (sqrt(v)/sqrt(1-b2^t) + eps)            Loshchilov & Hutter 2019
- *     sgd           g += wd p;  m = momentum m + g;  p -= lr m
+ * All keep m = b1 m + (1-b1) g, and all of Adam's kind v = b2 v + (1-b2) g²; t counts from 1:
+ *
+ *     adamw_torch    p -= lr wd p;  p -= lr/(1-b1^t) m / (sqrt(v)/sqrt(1-b2^t) + eps)
+ *     adamw_hf       p -= lr sqrt(1-b2^t)/(1-b1^t) m / (sqrt(v) + eps);  p -= lr wd p
+ *     adamw_fairseq  p -= lr wd p;  p -= lr sqrt(1-b2^t)/(1-b1^t) m / (sqrt(v) + eps);  biases and LayerNorms decay too
+ *     adam_bert      p -= lr (m / (sqrt(v) + eps) + wd p)
+ *     lion           p -= lr (sign(b1 m + (1-b1) g) + wd p), with the old m;  m = b2 m + (1-b2) g;  no v
+ *     sgd            g += wd p;  m = momentum m + g;  p -= lr m
+ *
+ * Sources: PyTorch's AdamW and SGD (Loshchilov & Hutter 2019, arXiv:1711.05101); transformers' own AdamW, the Trainer's
+ * default before adamw_torch; fairseq's Adam, which RoBERTa was made with; AdamWeightDecayOptimizer of BERT's and the
+ * adapters' code; Lion, Chen et al. 2023, arXiv:2302.06675, algorithm 2.
+ *
+ * The options' defaults are the Trainer's for all of them. What was used with each: adamw_hf as a class eps 1e-6;
+ * adamw_fairseq (RoBERTa) betas .9 .98, eps 1e-6, decay .1, no clipping; adam_bert eps 1e-6, decay .01; lion betas .9
+ * .99, a learning rate 3 to 10 times below Adam's and a decay larger by as much.
  *
  * Decay is decay_to: zero as written above, or init, which pulls towards the value an entry had before training
  * (p - p0 in place of p).
@@ -17,7 +30,7 @@
 #include "models/model.h"
 
 /* Words of OPT_ENUM rows: `optim`, in the order of the table, and `decay_to`. */
-#define OPTIM_WORDS "adamw_torch|sgd"
+#define OPTIM_WORDS "adamw_torch|sgd|adamw_hf|adamw_fairseq|adam_bert|lion"
 #define OPTIM_DECAY_WORDS "zero|init"
 enum optim_decay { DECAY_TO_ZERO, DECAY_TO_INIT };
 
@@ -33,7 +46,8 @@ struct optim_options {
     int optim;                 /* index into OPTIM_WORDS                                                     */
     double learning_rate;      /* peak                                                                       */
     double head_learning_rate; /* NAN: learning_rate                                                         */
-    double weight_decay;       /* but 0 for names that hold `bias` or `LayerNorm.weight`, as in HF Trainer   */
+    double weight_decay;       /* but 0 for names that hold `bias` or `LayerNorm.weight`, as in HF Trainer, unless
+                                * adamw_fairseq                                                            */
     int decay_to;              /* enum optim_decay                                                           */
     double adam_beta1, adam_beta2, adam_epsilon;
     double momentum;           /* sgd                                                                        */

@@ -1,4 +1,5 @@
-/* Learning-rate schedules: see schedule.h. Formulas of transformers' get_*_schedule functions. */
+/* Learning-rate schedules: see schedule.h. Formulas of transformers' get_*_schedule functions and of
+ * PyTorch's StepLR. */
 #include "methods/schedule.h"
 
 #include <math.h>
@@ -15,6 +16,12 @@ static double progress(const struct schedule *s, long step)
     return (double)(step - s->warmup_steps) / at_least_one(s->total_steps - s->warmup_steps);
 }
 
+static double polynomial(const struct schedule *s, long step)
+{
+    double left = step < s->total_steps ? 1 - progress(s, step) : 0;
+    return (1 - s->end) * pow(left, s->power) + s->end;
+}
+
 double schedule_factor(const struct schedule *s, long step)
 {
     if (s->type == SCHEDULE_CONSTANT)
@@ -25,6 +32,8 @@ double schedule_factor(const struct schedule *s, long step)
     case SCHEDULE_LINEAR: return fmax(0.0, (double)(s->total_steps - step) /
                                                at_least_one(s->total_steps - s->warmup_steps));
     case SCHEDULE_COSINE: return fmax(0.0, 0.5 * (1.0 + cos(PI * progress(s, step))));
+    case SCHEDULE_POLYNOMIAL: return polynomial(s, step);
+    case SCHEDULE_STEP: return pow(s->gamma, (double)(step / s->step_size));
     default: return 1.0;
     }
 }

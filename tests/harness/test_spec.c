@@ -56,6 +56,23 @@ TEST(defaults_are_hugging_face_s)
     assert_string_equal(r->variant, "default");
 }
 
+TEST(schedules_of_a_run)
+{
+    const struct run_spec *r = runs_of(BASE "methods: full\ntrain: {learning_rate: 1.0e-3, warmup_steps: 2,\n"
+                                            "  lr_scheduler_type: polynomial, lr_end: 1.0e-4, power: 2}\n")->run;
+    struct schedule s = run_schedule(r, 12, 5);
+    assert_true(schedule_factor(&s, 1) == .5 && schedule_factor(&s, 2) == 1);
+    ASSERT_NEAR(schedule_factor(&s, 7), .9 * .25 + .1, 1e-15);
+    ASSERT_NEAR(schedule_factor(&s, 12), .1, 1e-15);
+    r = runs_of(BASE "methods: full\ntrain: {lr_scheduler_type: step, gamma: 0.85}\n")->run;
+    s = run_schedule(r, 12, 5); /* every epoch of five steps */
+    assert_true(schedule_factor(&s, 4) == 1 && schedule_factor(&s, 5) == .85);
+    ASSERT_NEAR(schedule_factor(&s, 10), .85 * .85, 1e-15);
+    r = runs_of(BASE "methods: full\ntrain: {lr_scheduler_type: step, step_size: 3, step_unit: step}\n")->run;
+    s = run_schedule(r, 12, 5);
+    assert_true(schedule_factor(&s, 2) == 1 && schedule_factor(&s, 3) == .1 && schedule_factor(&s, 5) == .1);
+}
+
 /* defaults < include < file < a method's own train < command line */
 TEST(authority)
 {

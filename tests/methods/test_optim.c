@@ -9,6 +9,8 @@
 #include "models/blas.h"
 #include "models/safetensors.h"
 
+enum rule { ADAMW_TORCH, SGD, ADAMW_HF, ADAMW_FAIRSEQ, ADAM_BERT, LION, RULES }; /* as in OPTIM_WORDS */
+
 static struct err e;
 static struct safetensors golden;
 
@@ -72,12 +74,113 @@ static void golden_case(const char *name, int optim)
     }
 }
 
-TEST(adamw) { golden_case("adamw", 0); }
-TEST(adamw_with_decay) { golden_case("adamw_decay", 0); }
-TEST(adamw_with_other_betas) { golden_case("adamw_betas", 0); }
-TEST(sgd) { golden_case("sgd", 1); }
-TEST(sgd_with_decay) { golden_case("sgd_decay", 1); }
-TEST(sgd_with_momentum) { golden_case("sgd_momentum", 1); }
+TEST(adamw) { golden_case("adamw", ADAMW_TORCH); }
+TEST(adamw_with_decay) { golden_case("adamw_decay", ADAMW_TORCH); }
+TEST(adamw_with_other_betas) { golden_case("adamw_betas", ADAMW_TORCH); }
+TEST(adamw_hf) { golden_case("hf", ADAMW_HF); }
+TEST(adamw_hf_with_decay_and_a_large_epsilon) { golden_case("hf_decay", ADAMW_HF); }
+TEST(adamw_fairseq_without_decay_is_adamw_hf) { golden_case("hf", ADAMW_FAIRSEQ); }
+TEST(adam_bert_without_decay_is_adamw_hf_uncorrected) { golden_case("bert", ADAM_BERT); }
+TEST(sgd) { golden_case("sgd", SGD); }
+TEST(sgd_with_decay) { golden_case("sgd_decay", SGD); }
+TEST(sgd_with_momentum) { golden_case("sgd_momentum", SGD); }
+
+/* -------------------------------------------------------------------------------------------------------------------
+ * Three steps of one weight, worked out by hand: p = 1, gradients 1, -1, 2. With betas (1/2, 3/4) and eps 1/2
+ *
+ *     m:  .5, -.25, .875        v:  .25, .4375, 1.328125        1 - b1^t:  .5, .75, .875      1 - b2^t: .25, .4375, ...
+ *
+ * so that in step 1 of Adam's kinds m / (sqrt(v) + eps) = .5 / (.5 + .5) = .5, and corrected sqrt(.25) / .5 * .5 too. */
+
+static const double GRADS[] = {1, -1, 2}, NEARLY_BALANCED[] = {1, -0.3125, 2};
+
+static void three_steps(enum rule rule, double wd, const char *name, const double g[3], double got[3])
+{
+    struct param_list list = {0};
+    struct param *p = add(&list, name, 1, 1, GRAD_DENSE, 0);
+    struct optim_options o = {.optim = (int)rule, .learning_rate = 0.25, .head_learning_rate = NAN,
+                              .weight_decay = wd, .adam_beta1 = 0.5, .adam_beta2 = 0.75, .adam_epsilon = 0.5};
+    ASSERT_OK(param_allocate(&list, test_arena(), &e), &e);
+    struct optim *optimizer = optim_create(&o, &list, test_arena(), &e);
+    ASSERT_OK(optimizer, &e);
+    p->w[0] = 1;
+    for (int t = 0; t < 3; t++) {
+        p->grad.v[0] = (real)g[t];
+        optim_step(optimizer, 1);
+        got[t] = p->w[0];
+    }
+}
+
+static void assert_steps(enum rule rule, const double g[3], const double want[3])
+{
+    double got[3];
+    three_steps(rule, 0.5, "x.weight", g, got);
+    for (int t = 0; t < 3; t++)
+        ASSERT_NEAR(got[t], want[t], 2e-7);
+}
+
+/* 1 - .25 * .5 = .875, and decay takes 1/8 of it (lr wd = .25 * .5): .765625. Step 2: sqrt(.4375) / .75 * -.25 /
+ * (.66143783 + .5) = -.18983304, so .81308326 and 7/8 of it. Step 3: sqrt(1 - .75^3) = .76034531, / .875 * .875 /
+ * (1.15244306 + .5) = .46013405: .71144785 - .11503351 = .59641434 and 7/8 of it. */
+TEST(adamw_hf_by_hand) { assert_steps(ADAMW_HF, GRADS, (const double[]){0.765625, 0.71144785, 0.52186255}); }
+
+/* Decay first: .875 - .125 = .75; .65625 + .04745826 = .70370826; .61574473 - .11503351 = .50071122. */
+TEST(adamw_fairseq_by_hand) { assert_steps(ADAMW_FAIRSEQ, GRADS, (const double[]){0.75, 0.70370826, 0.50071122}); }
+
+/* 1 - .25 (.5 + .5 * 1) = .75. Step 2: -.25 / 1.16143783 = -.21525044, + .375: .75 - .03993739 = .71006261. Step 3:
+ * .875 / 1.65244306 = .52951900, + .35503131: .71006261 - .22113758 = .48892503. */
+TEST(adam_bert_by_hand) { assert_steps(ADAM_BERT, GRADS, (const double[]){0.75, 0.71006261, 0.48892503}); }
+
+/* c = .5 m + .5 g with the m of before, which keeps 3/4: c = .5, m = .25; c = .125 - .15625 < 0 (but not with 3/4 of
+ * m), m = .109375; c > 0. p: 1 - .25 (1 + .5) = .625; .625 - .25 (-1 + .3125) = .796875; .796875 - .25 (1 + .3984375). */
+TEST(lion_by_hand) { assert_steps(LION, NEARLY_BALANCED, (const double[]){0.625, 0.796875, 0.447265625}); }
+
+TEST(lion_moves_by_the_learning_rate_whatever_the_gradient)
+{
+    struct param_list list = {0};
+    struct param *p = add(&list, "x.weight", 1, 4, GRAD_DENSE, 0);
+    struct optim_options o = optim_defaults();
+    o.optim = LION;
+    o.learning_rate = 0x1p-10;
+    ASSERT_OK(param_allocate(&list, test_arena(), &e), &e);
+    struct optim *optimizer = optim_create(&o, &list, test_arena(), &e);
+    memcpy(p->grad.v, (const real[]){(real)1e-20, -3, 0, (real)1e20}, 4 * sizeof(real));
+    optim_step(optimizer, 1);
+    static const double want[] = {-0x1p-10, 0x1p-10, 0, -0x1p-10}; /* sign(0) = 0 */
+    for (int i = 0; i < 4; i++)
+        ASSERT_NEAR(p->w[i], want[i], 0);
+}
+
+static size_t state_bytes(int optim)
+{
+    struct param_list list = {0};
+    struct optim_options o = optim_defaults();
+    size_t bytes[MEM_TAGS] = {0};
+    add(&list, "x.weight", 40, 50, GRAD_ENTRIES, 1000);
+    o.optim = optim;
+    optim_bytes(&o, &list, bytes);
+    return bytes[MEM_OPTIMIZER];
+}
+
+TEST(lion_keeps_one_number_a_weight_where_adam_keeps_two)
+{
+    for (int rule = 0; rule < RULES; rule++)
+        if (rule != LION && rule != SGD)
+            assert_int_equal(state_bytes(rule) - state_bytes(LION), mem_round(1000 * sizeof(real)));
+    assert_int_equal(state_bytes(LION) - state_bytes(SGD), mem_round(1000 * sizeof(real)));
+}
+
+TEST(only_fairseq_lets_biases_and_layer_norms_decay)
+{
+    static const char *const spared[] = {"x.bias", "x.LayerNorm.weight"};
+    for (int rule = 0; rule < RULES; rule++)
+        for (int i = 0; i < 2; i++) {
+            double with[3], without[3];
+            three_steps((enum rule)rule, 0.5, spared[i], GRADS, with);
+            three_steps((enum rule)rule, 0, spared[i], GRADS, without);
+            assert_int_equal(with[0] != without[0], rule == ADAMW_FAIRSEQ);
+        }
+}
 
 static void clip_case(const char *name)
 {
@@ -125,9 +228,8 @@ TEST(a_norm_that_is_not_finite_scales_nothing)
     ASSERT_NEAR(p->grad.v[0], 5, 0);
 }
 
-static void schedule_case(const char *name, enum schedule_type type, long warmup)
+static void schedule_case(const char *name, struct schedule s)
 {
-    struct schedule s = {type, warmup, 20};
     const float *want = floats(name);
     for (long t = 0; t < 20; t++)
         ASSERT_NEAR(1e-3 * schedule_factor(&s, t), want[t], 1e-10);
@@ -135,11 +237,23 @@ static void schedule_case(const char *name, enum schedule_type type, long warmup
 
 TEST(schedules)
 {
-    schedule_case("schedule.linear", SCHEDULE_LINEAR, 4);
-    schedule_case("schedule.cosine", SCHEDULE_COSINE, 4);
-    schedule_case("schedule.constant_with_warmup", SCHEDULE_CONSTANT_WITH_WARMUP, 4);
-    schedule_case("schedule.constant", SCHEDULE_CONSTANT, 4);
-    schedule_case("schedule.linear_no_warmup", SCHEDULE_LINEAR, 0);
+    schedule_case("schedule.linear", (struct schedule){SCHEDULE_LINEAR, 4, 20});
+    schedule_case("schedule.cosine", (struct schedule){SCHEDULE_COSINE, 4, 20});
+    schedule_case("schedule.constant_with_warmup", (struct schedule){SCHEDULE_CONSTANT_WITH_WARMUP, 4, 20});
+    schedule_case("schedule.constant", (struct schedule){SCHEDULE_CONSTANT, 4, 20});
+    schedule_case("schedule.linear_no_warmup", (struct schedule){SCHEDULE_LINEAR, 0, 20});
+    schedule_case("schedule.polynomial", (struct schedule){SCHEDULE_POLYNOMIAL, 4, 20, .end = 1e-4, .power = 1});
+    schedule_case("schedule.polynomial_square", (struct schedule){SCHEDULE_POLYNOMIAL, 4, 15, .end = 0.1, .power = 2});
+    schedule_case("schedule.step", (struct schedule){SCHEDULE_STEP, 0, 20, .gamma = 0.85, .step_size = 6});
+}
+
+/* PyTorch's StepLR knows no warm-up: ours rises over the first steps, then has the rate that it would have without. */
+TEST(a_step_schedule_counts_from_the_beginning)
+{
+    struct schedule s = {SCHEDULE_STEP, 4, 20, .gamma = 0.5, .step_size = 3};
+    static const double want[] = {0, .25, .5, .75, .5, .5, .25, .25, .25, .125};
+    for (long t = 0; t < 10; t++)
+        ASSERT_NEAR(schedule_factor(&s, t), want[t], 0);
 }
 
 TEST(warmup_steps_round_up)
@@ -210,7 +324,7 @@ static void form_case(enum grad_form form, size_t n, int optim, int decay_to)
 
 TEST(every_form_moves_as_the_dense_tensor)
 {
-    for (int optim = 0; optim < 2; optim++)
+    for (int optim = 0; optim < RULES; optim++)
         for (int decay_to = 0; decay_to < 2; decay_to++) {
             form_case(GRAD_ROWS, 7, optim, decay_to);
             form_case(GRAD_COLS, 5, optim, decay_to);
@@ -219,11 +333,13 @@ TEST(every_form_moves_as_the_dense_tensor)
         }
 }
 
-TEST(decay_to_init_pulls_back)
+/* No gradient: what is left is p - lr wd (p - p0), lr wd = 1/4, whatever the optimizer. */
+static void decay_to_init(enum rule rule)
 {
     struct param_list list = {0};
     struct param *p = add(&list, "x.weight", 1, 4, GRAD_ENTRIES, 2);
     struct optim_options o = optim_defaults();
+    o.optim = (int)rule;
     o.learning_rate = 0.5;
     o.weight_decay = 0.5;
     o.decay_to = DECAY_TO_INIT;
@@ -233,9 +349,15 @@ TEST(decay_to_init_pulls_back)
     p->w[3] = -8;
     struct optim *optimizer = optim_create(&o, &list, test_arena(), &e);
     p->w[1] = 12;
-    optim_step(optimizer, 1); /* no gradient: p - 0.25 (p - p0) */
+    optim_step(optimizer, 1);
     ASSERT_NEAR(p->w[1], 11, 0);
     ASSERT_NEAR(p->w[3], -8, 0);
+}
+
+TEST(decay_to_init_pulls_back)
+{
+    for (int rule = 0; rule < RULES; rule++)
+        decay_to_init((enum rule)rule);
 }
 
 static void large_step(int threads, struct param **p)

@@ -1,6 +1,7 @@
 """
-tests/golden/optim/optim.safetensors: five steps of AdamW and SGD on a vector of eight with given gradients, global-norm
-clipping of two vectors, and the learning-rate schedules of transformers over 20 steps.
+tests/golden/optim/optim.safetensors: five steps of AdamW (PyTorch's, transformers' own) and SGD on a vector of eight with
+given gradients, global-norm clipping of two vectors, and the learning-rate schedules of transformers and PyTorch over 20
+steps.
 
 Run: python tools/golden/make_optim.py        (tensor names and shapes are listed in README.md)
 """
@@ -10,7 +11,8 @@ import os
 import numpy as np
 import torch
 from transformers import (get_constant_schedule, get_constant_schedule_with_warmup, get_cosine_schedule_with_warmup,
-                          get_linear_schedule_with_warmup)
+                          get_linear_schedule_with_warmup, get_polynomial_decay_schedule_with_warmup)
+from transformers.optimization import AdamW as HFAdamW
 
 from common import GOLDEN, save
 
@@ -20,6 +22,9 @@ OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, dict(lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)),
     "adamw_decay": (torch.optim.AdamW, dict(lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)),
     "adamw_betas": (torch.optim.AdamW, dict(lr=1e-2, betas=(0.8, 0.98), eps=1e-3, weight_decay=0.01)),
+    "hf": (HFAdamW, dict(lr=1e-2, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.0)),
+    "hf_decay": (HFAdamW, dict(lr=1e-2, betas=(0.9, 0.98), eps=1e-3, weight_decay=0.1)),
+    "bert": (HFAdamW, dict(lr=1e-2, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.0, correct_bias=False)),
     "sgd": (torch.optim.SGD, dict(lr=1e-1)),
     "sgd_decay": (torch.optim.SGD, dict(lr=1e-1, weight_decay=0.1)),
     "sgd_momentum": (torch.optim.SGD, dict(lr=1e-1, momentum=0.9)),
@@ -46,6 +51,19 @@ def adamw_by_hand(o, w0, grads):
         w = w * (1 - o["lr"] * o["weight_decay"])
         m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
         w = w - o["lr"] / (1 - b1**t) * m / (np.sqrt(v) / np.sqrt(1 - b2**t) + o["eps"])
+        out.append(w)
+    return np.array(out)
+
+
+def hf_by_hand(o, w0, grads):
+    """The same for transformers' AdamW, and without its bias correction BERT's Adam."""
+    w, m, v, out = w0.astype(np.float64), 0.0, 0.0, []
+    b1, b2 = o["betas"]
+    for t, g in enumerate(grads.astype(np.float64), 1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        corrected = np.sqrt(1 - b2**t) / (1 - b1**t) if o.get("correct_bias", True) else 1.0
+        w = w - o["lr"] * corrected * m / (np.sqrt(v) + o["eps"])
+        w = w - o["lr"] * o["weight_decay"] * w
         out.append(w)
     return np.array(out)
 
@@ -87,6 +105,8 @@ def main():
         tensors[name] = steps(make, options, w0, grads)
         if "adamw" in name:
             np.testing.assert_allclose(tensors[name], adamw_by_hand(options, w0, grads), rtol=2e-7, atol=1e-9)
+        if make is HFAdamW:
+            np.testing.assert_allclose(tensors[name], hf_by_hand(options, w0, grads), rtol=2e-7, atol=1e-9)
         for key, value in options.items():
             for k, x in zip(("adam_beta1", "adam_beta2"), value) if key == "betas" else ((key, value),):
                 meta[f"{name}.{k}"] = x
@@ -98,6 +118,13 @@ def main():
         "schedule.constant": schedule(get_constant_schedule),
         "schedule.linear_no_warmup": schedule(get_linear_schedule_with_warmup, num_warmup_steps=0,
                                               num_training_steps=TOTAL),
+    })
+    tensors.update({
+        "schedule.polynomial": schedule(get_polynomial_decay_schedule_with_warmup, num_warmup_steps=WARMUP,
+                                        num_training_steps=TOTAL),
+        "schedule.polynomial_square": schedule(get_polynomial_decay_schedule_with_warmup, num_warmup_steps=WARMUP,
+                                               num_training_steps=TOTAL - 5, lr_end=1e-4, power=2.0),
+        "schedule.step": schedule(torch.optim.lr_scheduler.StepLR, step_size=6, gamma=0.85),
     })
     meta.update({"schedule.learning_rate": LR, "schedule.warmup_steps": WARMUP, "schedule.num_training_steps": TOTAL,
                  "clip.max_grad_norm": 1.0})
