@@ -88,9 +88,9 @@ TEST(sgd_with_momentum) { golden_case("sgd_momentum", SGD); }
 /* -------------------------------------------------------------------------------------------------------------------
  * Three steps of one weight, worked out by hand: p = 1, gradients 1, -1, 2. With betas (1/2, 3/4) and eps 1/2
  *
- *     m:  .5, -.25, .875        v:  .25, .4375, 1.328125        1 - b1^t:  .5, .75, .875      1 - b2^t: .25, .4375, ...
+ *     m:  .5, -.25, .875        v:  .25, .4375, 1.328125        1 - b1^t: .5, .75, .875      1 - b2^t: .25, .4375, ...
  *
- * so that in step 1 of Adam's kinds m / (sqrt(v) + eps) = .5 / (.5 + .5) = .5, and corrected sqrt(.25) / .5 * .5 too. */
+ * so that in step 1 of Adam's kinds m / (sqrt(v) + eps) = .5 / (.5 + .5) = .5, corrected sqrt(.25) / .5 * .5 too. */
 
 static const double GRADS[] = {1, -1, 2}, NEARLY_BALANCED[] = {1, -0.3125, 2};
 
@@ -131,8 +131,8 @@ TEST(adamw_fairseq_by_hand) { assert_steps(ADAMW_FAIRSEQ, GRADS, (const double[]
  * .875 / 1.65244306 = .52951900, + .35503131: .71006261 - .22113758 = .48892503. */
 TEST(adam_bert_by_hand) { assert_steps(ADAM_BERT, GRADS, (const double[]){0.75, 0.71006261, 0.48892503}); }
 
-/* c = .5 m + .5 g with the m of before, which keeps 3/4: c = .5, m = .25; c = .125 - .15625 < 0 (but not with 3/4 of
- * m), m = .109375; c > 0. p: 1 - .25 (1 + .5) = .625; .625 - .25 (-1 + .3125) = .796875; .796875 - .25 (1 + .3984375). */
+/* c = .5 m + .5 g with the m of before, which keeps 3/4: c = .5, m = .25; c = .125 - .15625 < 0 (not so with 3/4 m),
+ * m = .109375; c > 0. p: 1 - .25 (1 + .5) = .625; .625 - .25 (-1 + .3125) = .796875; .796875 - .25 (1 + .3984375). */
 TEST(lion_by_hand) { assert_steps(LION, NEARLY_BALANCED, (const double[]){0.625, 0.796875, 0.447265625}); }
 
 TEST(lion_moves_by_the_learning_rate_whatever_the_gradient)
