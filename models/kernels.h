@@ -14,6 +14,12 @@
 /* y [rows, cols] += bias [cols] in each row. */
 void add_bias(int rows, int cols, const real *bias, real *y);
 
+/* y [rows, cols] = x * scale [cols] (+ bias [cols]) in each row; bias NULL: none; y may be x. */
+void scale_columns(int rows, int cols, const real *x, const real *scale, const real *bias, real *y);
+
+/* y [rows, cols] += x * scale [cols] in each row. */
+void add_scaled_columns(int rows, int cols, const real *x, const real *scale, real *y);
+
 /* GELU with the exact erf: y = x Phi(x). In fp32 Phi comes from a rational form good to 3e-7; y may be x. */
 void gelu_forward(size_t n, const real *x, real *y);
 

@@ -5,6 +5,7 @@
 #include "models/kernels_table.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "models/vmath.h"
 
@@ -15,6 +16,39 @@ static void k_add_bias(int rows, int cols, const real *bias, real *y)
         real *yr = y + (size_t)r * (size_t)cols;
         for (int c = 0; c < cols; c++)
             yr[c] += bias[c];
+    }
+}
+
+/* One row; restrict holds for y alone: in place, x is NULL. */
+static void scale_row(int n, const real *x, const real *restrict scale, const real *restrict bias, real *restrict y)
+{
+    if (x)
+        memcpy(y, x, (size_t)n * sizeof *y);
+    if (bias)
+        for (int c = 0; c < n; c++)
+            y[c] = y[c] * scale[c] + bias[c];
+    else
+        for (int c = 0; c < n; c++)
+            y[c] *= scale[c];
+}
+
+static void k_scale_columns(int rows, int cols, const real *x, const real *scale, const real *bias, real *y)
+{
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < rows; r++) {
+        size_t at = (size_t)r * (size_t)cols;
+        scale_row(cols, x == y ? NULL : x + at, scale, bias, y + at);
+    }
+}
+
+static void k_add_scaled_columns(int rows, int cols, const real *x, const real *scale, real *y)
+{
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < rows; r++) {
+        const real *restrict xr = x + (size_t)r * (size_t)cols;
+        real *restrict yr = y + (size_t)r * (size_t)cols;
+        for (int c = 0; c < cols; c++)
+            yr[c] += xr[c] * scale[c];
     }
 }
 

@@ -6,6 +6,9 @@
 
 #define KERNEL_LIST(X)                                                                                                 \
     X(add_bias, (int rows, int cols, const real *bias, real *y), (rows, cols, bias, y))                                \
+    X(scale_columns, (int rows, int cols, const real *x, const real *scale, const real *bias, real *y),                \
+      (rows, cols, x, scale, bias, y))                                                                                 \
+    X(add_scaled_columns, (int rows, int cols, const real *x, const real *scale, real *y), (rows, cols, x, scale, y))  \
     X(gelu_forward, (size_t n, const real *x, real *y), (n, x, y))                                                     \
     X(gelu_backward, (size_t n, const real *x, const real *dy, real *dx), (n, x, dy, dx))                              \
     X(layernorm_forward,                                                                                               \

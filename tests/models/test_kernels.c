@@ -92,3 +92,27 @@ TEST(layernorm_output_repeats_the_forward_bits)
     ASSERT_NEAR(mean, 0, 1e-6);
     ASSERT_NEAR(square, 1, 1e-5);
 }
+
+/* Column c is scaled by c - 1 and moved by 10 c; row r holds r + 1 everywhere. */
+TEST(columns_are_scaled)
+{
+    enum { R = 3, C = 21 };
+    real x[R * C], y[R * C], sum[R * C], scale[C], bias[C];
+    for (int i = 0; i < R * C; i++) {
+        x[i] = (real)(i / C + 1);
+        sum[i] = 100;
+    }
+    for (int c = 0; c < C; c++) {
+        scale[c] = (real)(c - 1);
+        bias[c] = (real)(10 * c);
+    }
+    scale_columns(R, C, x, scale, bias, y);
+    add_scaled_columns(R, C, x, scale, sum);
+    scale_columns(R, C, x, scale, NULL, x);
+    for (int i = 0; i < R * C; i++) {
+        int r = i / C, c = i % C;
+        assert_true(y[i] == (real)((r + 1) * (c - 1) + 10 * c));
+        assert_true(x[i] == (real)((r + 1) * (c - 1)));
+        assert_true(sum[i] == (real)(100 + (r + 1) * (c - 1)));
+    }
+}
