@@ -47,7 +47,8 @@ static bool describe_method(const char *name, struct text *out, struct err *e)
         return names && unknown("method", name, names, e);
     }
     return text_add(out, e, "## %s: %s\n\n", m->name, m->title) && describe_text(m, out, e) &&
-           cli_describe_options(m->options, out, e);
+           cli_describe_options(m->options, out, e) &&
+           (!m->knob || text_add(out, e, "\nA spec's `budget` sets `%s`.\n", m->knob));
 }
 
 static bool describe_measure(const char *name, struct text *out, struct err *e)

@@ -90,24 +90,20 @@ static void count_scalars(const struct model *m, struct run_plan *plan)
 static bool plan_in(const struct run_spec *r, struct run_plan *plan, struct arena *a, struct err *e)
 {
     struct model_config c;
-    struct model m;
-    struct method_env env = {.model = &m, .arena = a, .seed = r->seed, .at = r->method_at};
-    void *self = arena_alloc(a, MEM_DATA, r->method->state_size, e);
-    TRY(self && run_model_config(r, &c, a, e) && model_build(&m, &c, a, e) && run_request_head(r, &m, e));
-    if (r->method->state_size)
-        memcpy(self, r->method_options, r->method->state_size);
-    TRY(r->method->plan(self, &env, e));
-    for (size_t i = 0; i < m.params.n; i++) /* what taps see is `select`'s: over when training begins */
-        m.params.item[i]->tapped = false;
+    struct run_bare b;
+    struct model *m = &b.model;
+    TRY(run_model_config(r, &c, a, e) && run_build_bare(r, &c, &b, a, e));
+    for (size_t i = 0; i < m->params.n; i++) /* what taps see is `select`'s: over when training begins */
+        m->params.item[i]->tapped = false;
 
     long long held, rows = training_rows(r, &held);
     size_t n = rows > 0 ? (size_t)rows : (size_t)r->train.batch_size;
-    struct workspace_shape shape = run_workspace_shape(r, env.unsplit, n, (int)r->train.max_seq_length, 2);
+    struct workspace_shape shape = run_workspace_shape(r, b.env.unsplit, n, (int)r->train.max_seq_length, 2);
     *plan = (struct run_plan){.steps = steps(r, rows)};
-    count_scalars(&m, plan);
-    count_bytes(r, &m, &shape, plan->bytes);
+    count_scalars(m, plan);
+    count_bytes(r, m, &shape, plan->bytes);
     if (r->method->bytes)
-        r->method->bytes(self, &env, plan->bytes);
+        r->method->bytes(b.self, &b.env, plan->bytes);
     plan->bytes[MEM_DATA] += data_bytes(r, rows, held, &shape);
     for (int t = 0; t < MEM_TAGS; t++)
         plan->bytes_total += plan->bytes[t];

@@ -27,6 +27,7 @@ struct reader {
     struct variant top;
     const struct variant **variant; /* [n_variants] of all methods, in order */
     size_t n_variants, cap_variants;
+    const struct variant **solved;  /* [n_models][n_variants] the same with their budgets solved for a model */
     struct run_spec common;         /* what all runs share */
     struct origins common_from;
 };
@@ -256,6 +257,19 @@ static bool read_methods(struct reader *r)
     return runs <= MAX_RUNS || yaml_err(r->e, r->root, "the spec makes %zu runs; the limit is %d", runs, MAX_RUNS);
 }
 
+static bool solve_budgets(struct reader *r)
+{
+    struct run_spec run = r->common;
+    TRY(r->solved = ARENA_NEW(r->arena, MEM_DATA, const struct variant *, r->n_models * r->n_variants, r->e));
+    run.task = r->task[0];
+    for (size_t m = 0; m < r->n_models; m++) {
+        run.model = r->model[m];
+        TRY(spec_solve_budgets(&run, r->variant, r->n_variants, &r->solved[m * r->n_variants], &r->top, r->arena,
+                               r->e));
+    }
+    return true;
+}
+
 /* ---------------------------------------------------------------------------------------------------------------------
  * Runs */
 
@@ -286,7 +300,7 @@ static struct spec_lists lists(const struct reader *r)
                                .n_tasks = r->n_tasks,
                                .model = r->model,
                                .n_models = r->n_models,
-                               .variant = r->variant,
+                               .variant = r->n_models == 1 ? r->solved : r->variant,
                                .n_variants = r->n_variants,
                                .seed = r->seed,
                                .n_seeds = r->n_seeds,
@@ -299,10 +313,10 @@ static struct spec_lists lists(const struct reader *r)
  * checked. */
 static bool add_seeds(struct spec *s, const struct reader *r, size_t task, size_t model, size_t variant)
 {
-    const struct variant *v = r->variant[variant];
+    const struct variant *const *solved = r->solved + model * r->n_variants + variant, *v = *solved;
     struct spec_lists l = lists(r);
     struct model_config config;
-    l.task += task, l.task_word += task, l.model += model, l.variant += variant;
+    l.task += task, l.task_word += task, l.model += model, l.variant = solved;
     l.n_tasks = l.n_models = l.n_variants = l.n_seeds = 1;
     for (size_t i = 0; i < r->n_seeds; i++) {
         struct run_spec *run = add_run(s, r, task, model, v, r->seed[i]);
@@ -315,12 +329,12 @@ static bool add_seeds(struct spec *s, const struct reader *r, size_t task, size_
     return true;
 }
 
-/* The same options twice are the same run twice. Runs of one task, model and seed are compared. */
-static bool check_twins(const struct reader *r, const struct spec *s)
+/* The same options twice are the same run twice. `run` are those of one task and model; one seed is compared. */
+static bool check_twins(const struct reader *r, const struct run_spec *run)
 {
     for (size_t i = 0; i < r->n_variants; i++)
         for (size_t k = 0; k < i; k++) {
-            const struct run_spec *a = &s->run[i * r->n_seeds], *b = &s->run[k * r->n_seeds];
+            const struct run_spec *a = &run[i * r->n_seeds], *b = &run[k * r->n_seeds];
             if (strcmp(a->config_digest, b->config_digest) == 0)
                 return yaml_err(r->e, a->method_at, "method %s, variant %s, makes the same runs as line %d",
                                 a->method->name, a->variant, b->method_at->line);
@@ -336,7 +350,9 @@ static bool make_runs(struct spec *s, struct reader *r)
         for (size_t m = 0; m < r->n_models; m++)
             for (size_t v = 0; v < r->n_variants; v++)
                 TRY(add_seeds(s, r, t, m, v));
-    return check_twins(r, s);
+    for (size_t m = 0; m < r->n_models; m++)
+        TRY(check_twins(r, &s->run[m * r->n_variants * r->n_seeds]));
+    return true;
 }
 
 static struct spec *resolve(const char *path, const char *text, const char *const *overrides, size_t n_overrides,
@@ -347,7 +363,7 @@ static struct spec *resolve(const char *path, const char *text, const char *cons
     TRY(s && (r.root = spec_tree(path, text, overrides, n_overrides, a, e)));
     TRY(check_top_keys(&r) && read_name(&r) && read_common(&r) && read_models(&r, yaml_get(r.root, "model")) &&
         read_tasks(&r, yaml_get(r.root, "tasks")) && read_seeds(&r, yaml_get(r.root, "seeds")) && read_measures(&r) &&
-        read_methods(&r) && make_runs(s, &r));
+        read_methods(&r) && solve_budgets(&r) && make_runs(s, &r));
     const struct spec_lists all = lists(&r);
     s->path = path;
     s->name = r.name;

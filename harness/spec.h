@@ -114,6 +114,16 @@ struct schedule run_schedule(const struct run_spec *r, long total_steps, long st
  * nothing is a located error. */
 bool run_request_head(const struct run_spec *r, struct model *m, struct err *e);
 
+/* A run's model without memory, with the requests that head and method make of it: what can be counted from
+ * config.json alone. */
+struct run_bare {
+    struct model model;
+    struct method_env env; /* points to the model: not to be copied */
+    void *self;            /* the method's state */
+};
+bool run_build_bare(const struct run_spec *r, const struct model_config *c, struct run_bare *b, struct arena *a,
+                    struct err *e);
+
 extern const struct opt train_options[];
 
 #endif

@@ -28,7 +28,8 @@ static const struct opt *option_of(const struct collector *c, const char *key, b
 {
     if (text_starts(key, "train."))
         return opt_find(train_options, key + strlen("train."));
-    return method ? opt_find(c->method->options, key) : NULL;
+    const struct opt *row = method ? opt_find(c->method->options, key) : NULL;
+    return !row && method ? opt_find(budget_options, key) : row;
 }
 
 static bool unknown_axis(const struct collector *c, const struct yaml *y, const char *which, bool method)

@@ -155,13 +155,12 @@ static bool add_member(struct yaml ***tail, const struct yaml *value, const char
 }
 
 /* The options of this variant as one map, so that a method finds the place of any of them. */
-static bool effective_map(struct variant *v, const struct yaml *entry, struct arena *a, struct err *e)
+static bool effective_map(struct variant *v, const struct yaml *place, struct arena *a, struct err *e)
 {
     struct yaml *map = ARENA_NEW(a, MEM_DATA, struct yaml, 1, e);
     TRY(map);
     struct yaml **tail = &map->child;
-    *map = (struct yaml){
-        .kind = YAML_MAP, .file = entry->file, .line = entry->key_line, .col = entry->key_col, .value = ""};
+    *map = *place;
     for (const struct opt *row = v->method->options; row->name; row++) {
         const struct yaml *from = v->options_from.row[row - v->method->options];
         if (from)
@@ -175,12 +174,14 @@ static bool bind_method(struct variant *v, const struct yaml *entry, const struc
                         struct arena *a, struct err *e)
 {
     const struct target t = {v->method->options, v->options, &v->options_from, a, e};
+    const struct target budget = {budget_options, &v->budget, &v->budget_from, a, e};
     const char *what = arena_printf(a, e, "method %s", v->method->name);
     TRY(what && spec_only_options(entry, v->method->options, method_keys, what, a, e));
     TRY(opt_defaults(v->method->options, v->options, a, e));
     for (int override = 0; override < 2; override++)
-        TRY(set_members(&t, entry, override) && set_axes(&t, x, combination, "", true, override));
-    return effective_map(v, entry, a, e);
+        TRY(set_members(&t, entry, override) && set_axes(&t, x, combination, "", true, override) &&
+            set_members(&budget, entry, override) && set_axes(&budget, x, combination, "", true, override));
+    return spec_check_budget(v, a, e);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------------
@@ -237,6 +238,7 @@ static bool name_variant(struct variant *v, const struct variant *top, struct ar
 {
     struct variant_name n = {.shown.arena = a, .full.arena = a, .arena = a, .e = e};
     TRY(name_options(&n, v->method->options, v->options, NULL));
+    TRY(!v->budget.text || v->solved || name_option(&n, "budget", v->budget.text));
     TRY(name_options(&n, train_options, &v->train, &top->train));
     const char *groups = spec_groups_text(&v->train, a, e), *top_groups = spec_groups_text(&top->train, a, e);
     TRY(groups && top_groups);
@@ -250,12 +252,20 @@ static bool name_variant(struct variant *v, const struct variant *top, struct ar
     return true;
 }
 
+bool spec_finish_variant(struct variant *v, const struct variant *top, struct arena *a, struct err *e)
+{
+    const struct yaml place = {.kind = YAML_MAP, .file = v->at->file, .line = v->at->line, .col = v->at->col,
+                               .value = ""};
+    return effective_map(v, &place, a, e) && name_variant(v, top, a, e);
+}
+
 bool spec_bind_variant(struct variant *v, const struct variant *top, const struct yaml *root, const struct yaml *entry,
                        const struct method *m, const struct axes *x, size_t combination, struct arena *a,
                        struct err *e)
 {
-    *v = (struct variant){.method = m};
+    const struct yaml at = {.file = entry->file, .line = entry->key_line, .col = entry->key_col};
+    *v = (struct variant){.method = m, .at = &at};
     TRY(v->options = arena_alloc(a, MEM_DATA, m->state_size, e));
     return bind_method(v, entry, x, combination, a, e) && bind_train(v, root, entry, x, combination, a, e) &&
-           name_variant(v, top, a, e);
+           spec_finish_variant(v, top, a, e);
 }

@@ -82,17 +82,11 @@ static bool check_length(const struct run_spec *r, const struct variant *v, cons
                     r->train.max_seq_length, r->model.name, most);
 }
 
-static bool plan_method(const struct run_spec *r, const struct variant *v, const struct model_config *c,
-                        struct arena *a, struct err *e)
+static bool plan_method(const struct run_spec *r, const struct model_config *c, struct arena *a, struct err *e)
 {
-    struct model m;
-    struct optim_options optim = run_optim_options(r);
-    struct method_env env = {.model = &m, .arena = a, .seed = r->seed, .at = v->at};
-    void *self = arena_alloc(a, MEM_DATA, v->method->state_size, e);
-    TRY(self && model_build(&m, c, a, e) && run_request_head(r, &m, e));
-    if (v->method->state_size)
-        memcpy(self, v->options, v->method->state_size);
-    return v->method->plan(self, &env, e) && optim_check(&optim, &m, a, e);
+    const struct optim_options optim = run_optim_options(r);
+    struct run_bare b;
+    return run_build_bare(r, c, &b, a, e) && optim_check(&optim, &b.model, a, e);
 }
 
 bool spec_check_run(const struct run_spec *r, const struct variant *v, const struct yaml *model_at,
@@ -102,7 +96,7 @@ bool spec_check_run(const struct run_spec *r, const struct variant *v, const str
     if (!scratch)
         return err_set(e, ERR_ENV, "out of memory");
     bool ok = check_train(r, v, e) && run_model_config(r, config, scratch, e) &&
-              check_length(r, v, model_at, config, e) && plan_method(r, v, config, scratch, e);
+              check_length(r, v, model_at, config, e) && plan_method(r, config, scratch, e);
     arena_destroy(scratch);
     return ok;
 }

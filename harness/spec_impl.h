@@ -1,7 +1,8 @@
 /*
  * How a spec is read, between the files spec*.c: files and overrides become one tree (spec_merge.c), each entry of
- * `methods` and each point of its grid and zip becomes a variant (spec_axes.c, spec_bind.c), each task, model, variant
- * and seed a run, which is checked against its model (spec_check.c) and written down (spec_resolved.c).
+ * `methods` and each point of its grid and zip becomes a variant (spec_axes.c, spec_bind.c), whose budget is solved for
+ * each model (spec_budget.c); each task, model, variant and seed becomes a run, which is checked against its model
+ * (spec_check.c) and written down (spec_resolved.c).
  */
 #ifndef HARNESS_SPEC_IMPL_H
 #define HARNESS_SPEC_IMPL_H
@@ -76,11 +77,19 @@ const struct yaml *spec_axis_value(const struct axes *x, size_t i, size_t combin
 
 /* ---- spec_bind.c ---- */
 
+/* `budget`, as it is written; NULL: none. */
+struct budget {
+    const char *text;
+};
+
 /* A method with all its options, and the training options that hold for it. */
 struct variant {
     const struct method *method;
     void *options;               /* [method->state_size] */
     struct origins options_from;
+    struct budget budget;
+    struct origins budget_from;
+    bool solved;                 /* the knob that the budget stands for is set, for one model */
     struct train_options train;
     struct origins train_from;
     const struct yaml *groups_from; /* param_groups */
@@ -96,8 +105,27 @@ bool spec_bind_variant(struct variant *v, const struct variant *top, const struc
                        const struct method *m, const struct axes *x, size_t combination, struct arena *a,
                        struct err *e);
 
+/* What follows from a variant's options: its `at` and its name. */
+bool spec_finish_variant(struct variant *v, const struct variant *top, struct arena *a, struct err *e);
+
 /* param_groups as one line: `pattern lr=1e-05 wd=0; ...`, "" without. */
 char *spec_groups_text(const struct train_options *t, struct arena *a, struct err *e);
+
+/* ---- spec_budget.c ---- */
+
+/* The key `budget`, bound to a struct budget: one row. */
+extern const struct opt budget_options[];
+
+/* Is a variant's budget well formed, and has its method a knob that nobody else turns? A knob of the command line is
+ * stronger than a file's budget, which is then gone. */
+bool spec_check_budget(struct variant *v, struct arena *a, struct err *e);
+
+/* Turns the knob of each variant that has a budget: the largest that trains no more (a decimal as short as possible for
+ * the same count). The count depends on the model, so this is done for each: `run` names the model, its head and any
+ * task. solved[i] (NULL before) becomes variant[i], or a copy with the knob set. A budget that the method cannot meet
+ * is an error that names the nearest it can. */
+bool spec_solve_budgets(const struct run_spec *run, const struct variant *const *variant, size_t n,
+                        const struct variant **solved, const struct variant *top, struct arena *a, struct err *e);
 
 /* ---- spec_check.c ---- */
 

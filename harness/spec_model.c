@@ -110,3 +110,14 @@ bool run_request_head(const struct run_spec *r, struct model *m, struct err *e)
     }
     return true;
 }
+
+bool run_build_bare(const struct run_spec *r, const struct model_config *c, struct run_bare *b, struct arena *a,
+                    struct err *e)
+{
+    b->env = (struct method_env){.model = &b->model, .arena = a, .seed = r->seed, .at = r->method_at};
+    b->self = arena_alloc(a, MEM_DATA, r->method->state_size, e);
+    TRY(b->self && model_build(&b->model, c, a, e) && run_request_head(r, &b->model, e));
+    if (r->method->state_size)
+        memcpy(b->self, r->method_options, r->method->state_size);
+    return r->method->plan(b->self, &b->env, e);
+}

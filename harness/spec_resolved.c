@@ -51,6 +51,18 @@ static bool line(struct writer *w, const char *indent, const char *key, const ch
     return text_add(&w->out, w->e, "%s%s: %s  # %s\n", indent, key, value, where);
 }
 
+/* A knob that a budget turned; one that several models turn differently stays a budget. */
+static bool budget_line(struct writer *w, const char *indent, const struct variant *v, const struct opt *knob,
+                        const char *value)
+{
+    const struct yaml *from = v->budget_from.row[0];
+    const char *where = origin(w, from), *text = quoted(w, v->budget.text);
+    TRY(where && text && value);
+    if (!v->solved)
+        return line(w, indent, "budget", text, from);
+    return text_add(&w->out, w->e, "%s%s: %s  # budget %s, %s\n", indent, knob->name, value, v->budget.text, where);
+}
+
 /* The value of an option: lists in brackets, what is not given as null. */
 static const char *option_value(struct writer *w, const struct opt *row, const void *object)
 {
@@ -134,9 +146,12 @@ static bool write_methods(struct writer *w)
     for (size_t i = 0; i < w->l->n_variants; i++) {
         const struct variant *v = w->l->variant[i];
         TRY(text_add(&w->out, w->e, "  - %s:  # variant %s\n", v->method->name, v->name));
-        for (const struct opt *row = v->method->options; row->name; row++)
-            TRY(line(w, "      ", row->name, option_value(w, row, v->options),
-                     v->options_from.row[row - v->method->options]));
+        for (const struct opt *row = v->method->options; row->name; row++) {
+            const char *value = option_value(w, row, v->options);
+            bool knob = v->budget.text && strcmp(row->name, v->method->knob) == 0;
+            TRY(knob ? budget_line(w, "      ", v, row, value)
+                     : line(w, "      ", row->name, value, v->options_from.row[row - v->method->options]));
+        }
         TRY(write_own_train(w, v));
     }
     return true;

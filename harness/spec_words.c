@@ -9,7 +9,7 @@
 
 const char *const spec_keys[] = {"name", "model", "tasks", "methods", "seeds", "train", "head",
                                  "pooling", "keep", "measure", "include", "grid", "zip", NULL};
-const char *const method_keys[] = {"train", "grid", "zip", NULL};
+const char *const method_keys[] = {"train", "grid", "zip", "budget", NULL};
 
 /* Names people bring along, and what to do about each. */
 struct habit {
@@ -82,6 +82,8 @@ static void advise(const char *key, const char *const *known, char *buf, size_t 
         snprintf(buf, size, "; it belongs to `train`");
     else if (spec_has_word(spec_keys, key) && !spec_has_word(method_keys, key))
         snprintf(buf, size, "; it stands at the top of a spec");
+    else if (spec_has_word(method_keys, key) && !spec_has_word(spec_keys, key))
+        snprintf(buf, size, "; it belongs to an entry of `methods`");
     else if (method_with(key))
         snprintf(buf, size, "; it is an option of method %s", method_with(key));
     else

@@ -242,6 +242,7 @@ static void state(void *self, struct method_env *env,
 const struct method method_sift = {
     .name = "sift",
     .title = "SIFT",
+    .knob = "density",
     .paper = "arXiv:2312.11875",
     .help = "trains the entries of the weights whose gradient is largest in the first batch",
     .options = options,
