@@ -106,7 +106,6 @@ static bool peft(const void *self, const struct method_env *env, struct peft_con
 const struct method method_lora = {
     .name = "lora",
     .title = "LoRA",
-    .knob = "r",
     .paper = "arXiv:2106.09685",
     .help = "trains low-rank branches beside frozen linear modules",
     .about = "Beside each chosen module runs a branch of rank r (section 4.1, equation 3): h = W0 x + s B A x, with "
