@@ -15,6 +15,10 @@ struct variant {
 /* Beside the defaults of every method in the table. */
 static const struct variant more[] = {
     {"full", "{target_modules: [query, LayerNorm]}"},
+    {"houlsby", "{variant: original, bottleneck: 3}"},
+    {"houlsby", "{init: reference}", .starts_apart = true},
+    {"pfeiffer", "{variant: original, bottleneck: 1}"},
+    {"pfeiffer", "{variant: original, init: reference}", .starts_apart = true},
     {"lora", "{r: 4, lora_alpha: 16, lora_dropout: 0.3, target_modules: all-linear}"},
     {"lora", "{use_rslora: true}"},
     {"sift", "{density: 0.05, target_modules: all}"},
