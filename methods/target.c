@@ -209,3 +209,25 @@ bool target_params(const struct model *m, const struct opt_strings *patterns, co
     }
     return all_hit(m, patterns, hit, false, at, a, e);
 }
+
+bool target_params_of(const struct model *m, const struct opt_strings *patterns, bool (*is)(const struct param *p),
+                      const char *kind, const struct yaml *at, struct arena *a, struct param ***found, size_t *n,
+                      struct err *e)
+{
+    TRY(target_params(m, patterns, at, a, found, n, e));
+    size_t all = *n;
+    *n = 0;
+    for (size_t k = 0; k < all; k++)
+        if (is((*found)[k]))
+            (*found)[(*n)++] = (*found)[k];
+    for (size_t i = 0; i < patterns->n; i++) {
+        bool hit = false;
+        for (size_t k = 0; k < *n; k++)
+            hit |= target_matches_param(patterns->word[i], (*found)[k]);
+        if (!hit) {
+            const char *msg = arena_printf(a, e, "`%s` in target_modules names no %s", patterns->word[i], kind);
+            return msg && wrong(e, word_place(patterns, i, at), msg);
+        }
+    }
+    return true;
+}

@@ -28,6 +28,12 @@ bool target_linears(const struct model *m, const struct opt_strings *patterns, c
 bool target_params(const struct model *m, const struct opt_strings *patterns, const struct yaml *at, struct arena *a,
                    struct param ***found, size_t *n, struct err *e);
 
+/* Those of them for which `is` holds, for methods that train one kind; a pattern that names no such `kind` ("bias") is
+ * an error too. */
+bool target_params_of(const struct model *m, const struct opt_strings *patterns, bool (*is)(const struct param *p),
+                      const char *kind, const struct yaml *at, struct arena *a, struct param ***found, size_t *n,
+                      struct err *e);
+
 /* Error at `at` (may be NULL) that `pattern`, a word of `option`, matches nothing, with the nearest right word. False.
  * */
 bool target_nothing(const struct model *m, const char *option, const char *pattern, const struct yaml *at,

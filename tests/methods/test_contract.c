@@ -15,6 +15,8 @@ struct variant {
 /* Beside the defaults of every method in the table. */
 static const struct variant more[] = {
     {"full", "{target_modules: [query, LayerNorm]}"},
+    {"bitfit", "{target_modules: [query, intermediate.dense]}"},
+    {"lntuning", "{target_modules: output.LayerNorm.weight}"},
     {"houlsby", "{variant: original, bottleneck: 3}"},
     {"houlsby", "{init: reference}", .starts_apart = true},
     {"pfeiffer", "{variant: original, bottleneck: 1}"},
