@@ -91,8 +91,8 @@ struct method {
 
     /* OPTIONAL (NULL: nothing happens, or the default that is named). A method that selects by probes sets p->tapped in
      * plan, so that the tap's scratch is planned, and clears it at the end of select. */
-    void (*bytes)(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS]); /* beyond requests; at most,
-                                                                   * where memory grows with what training touches */
+    void (*bytes)(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS]); /* beyond requests     */
+    bool grows;          /* memory grows with what training touches: bytes() says to how much at most             */
     bool (*attach)(void *self, struct method_env *env, struct err *e);
     bool (*select)(void *self, struct method_env *env, struct err *e); /* with env->probe */
     bool (*before_backward)(void *self, struct method_env *env, struct err *e);
