@@ -40,7 +40,7 @@ static bool lora_backward(const struct linear *l, struct pass *p, int tokens, co
     struct lora_room room;
     lora_site_room(s, (size_t)tokens, p->scratch, &room);
     TRY(linear_plain_backward(l, p, tokens, x, dy, dx, beta, panels, e));
-    TRY(lora_site_backward(s, p, tokens, x, dy, panels, &room, e));
+    TRY(lora_site_backward(s, p, tokens, lora_site_input(s, p, x, &room), dy, panels, &room, e));
     if (dx)
         lora_site_dx(s, p, false, dx, &room);
     return true;

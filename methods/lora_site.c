@@ -53,14 +53,13 @@ void lora_site_branch(const struct lora_site *s, int tokens, const real *input, 
     blas_gemm(BLAS_N, BLAS_T, tokens, out, s->r, s->scale, room->u, s->r, s->b->w, s->r, beta, y, out);
 }
 
-bool lora_site_backward(const struct lora_site *s, const struct pass *p, int tokens, const real *x, const real *dy,
+bool lora_site_backward(const struct lora_site *s, const struct pass *p, int tokens, const real *input, const real *dy,
                         real *panels, const struct lora_room *room, struct err *e)
 {
     int out = s->l->out;
     blas_gemm(BLAS_N, BLAS_N, tokens, s->r, out, s->scale, dy, out, s->b->w, s->r, 0, room->du, s->r);
     if (!weight_grad_wanted(s->a, p) && !weight_grad_wanted(s->b, p))
         return true;
-    const real *input = lora_site_input(s, p, x, room);
     narrow(s, tokens, input, s->scale, room->u);
     TRY(weight_grad_linear(s->b, p, tokens, room->u, dy, panels, e));
     return weight_grad_linear(s->a, p, tokens, input, room->du, panels, e);

@@ -75,7 +75,7 @@ void lora_site_branch(const struct lora_site *s, int tokens, const real *input, 
                       const struct lora_room *room);
 
 /* From dy, the gradient of what the branch was added to: du in the room, and gA and gB where they are wanted. */
-bool lora_site_backward(const struct lora_site *s, const struct pass *p, int tokens, const real *x, const real *dy,
+bool lora_site_backward(const struct lora_site *s, const struct pass *p, int tokens, const real *input, const real *dy,
                         real *panels, const struct lora_room *room, struct err *e);
 
 /* dx += drop'(du A); with `more`, room->dx holds what is to be dropped with it: dx += drop'(room->dx + du A). */

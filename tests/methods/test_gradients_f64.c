@@ -64,10 +64,27 @@ static void check_method(const char *method, const char *options)
     run_close(&r);
 }
 
+/* Options that make a method's gradient the loss's where its defaults mean it not to be. */
+static const struct {
+    const char *method, *options;
+} exact[] = {
+    {"dora", "{detach_norm: false}"}, /* the norm is taken for a constant: test_dora_f64.c */
+    {"gmt", "{keep_ratio: 1}"},
+    {"gradtopk", "{density: 1}"},
+};
+
+static const char *exact_options(const char *method)
+{
+    for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+        if (strcmp(exact[i].method, method) == 0)
+            return exact[i].options;
+    return NULL;
+}
+
 TEST(every_method_with_its_defaults)
 {
     for (const struct method *const *m = method_table; *m; m++)
-        check_method((*m)->name, NULL);
+        check_method((*m)->name, exact_options((*m)->name));
 }
 
 TEST(lora_everywhere)
@@ -75,6 +92,18 @@ TEST(lora_everywhere)
     check_method("lora", "{target_modules: all-linear, r: 3, lora_alpha: 7}");
     check_method("lora", "{target_modules: all-linear, r: 5, lora_dropout: 0.4}");
     check_method("lora", "{target_modules: [layer.1.*], use_rslora: true}");
+}
+
+TEST(dora_through_its_norms)
+{
+    check_method("dora", "{target_modules: all-linear, r: 3, lora_alpha: 7, detach_norm: false}");
+    check_method("dora", "{target_modules: all-linear, r: 5, lora_dropout: 0.4, detach_norm: false}");
+}
+
+TEST(ia3_everywhere)
+{
+    check_method("ia3", "{target_modules: all-linear, feedforward_modules: [intermediate.dense, query]}");
+    check_method("ia3", "{target_modules: all-linear, feedforward_modules: all-linear}");
 }
 
 TEST(sift_everywhere)
