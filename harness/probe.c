@@ -49,7 +49,8 @@ static bool open_pass(struct probe_pass *x, struct session_probe *self, const st
                                     .max_seqs = (int)n, .max_len = d.longest};
     TRY(x->ws = workspace_create(&s->model, &shape, self->arena, e));
     x->pass = (struct pass){.batch = &x->piece, .train = b->dropout, .seed = s->spec->seed,
-                            .step = (uint32_t)b->number, .loss_examples = (int)n, .probe = true};
+                            .step = (uint32_t)b->number, .loss_examples = (int)n, .losses = b->losses,
+                            .probe = true};
     return true;
 }
 

@@ -47,6 +47,7 @@ struct probe_batch {
     const int32_t *rows;       /* [n] examples of the training set, NULL: those of the batch      */
     size_t n;
     bool dropout;
+    double *losses;            /* NULL, or room for the loss of each example by itself, in their order */
 };
 
 /* Gradients and losses at the present weights, apart from the steps of training. A probe runs its examples as one piece

@@ -104,6 +104,13 @@ static double cross_entropy(int labels, const real *z, int label, double n, real
     return log(sum) + top - (double)z[label];
 }
 
+static double squared_error(real z, double score, double n, real *dz)
+{
+    double error = (double)z - score;
+    *dz = (real)(2 * error / n);
+    return error * error;
+}
+
 double model_loss(const struct model *m, struct workspace *ws, struct pass *p)
 {
     const struct batch *b = p->batch;
@@ -112,13 +119,11 @@ double model_loss(const struct model *m, struct workspace *ws, struct pass *p)
     for (int s = 0; s < b->n_seq; s++) {
         const real *z = ws->logits + (size_t)s * (size_t)labels;
         real *dz = ws->dlogits + (size_t)s * (size_t)labels;
-        if (b->label) {
-            loss += cross_entropy(labels, z, b->label[s], n, dz);
-        } else {
-            double error = (double)z[0] - (double)b->score[s];
-            loss += error * error;
-            dz[0] = (real)(2 * error / n);
-        }
+        double own = b->label ? cross_entropy(labels, z, b->label[s], n, dz)
+                              : squared_error(z[0], (double)b->score[s], n, dz);
+        if (p->losses)
+            p->losses[s] = own;
+        loss += own;
     }
     return loss / n;
 }

@@ -94,6 +94,7 @@ struct pass {
     uint32_t step;          /* optimizer step: part of the dropout counter             */
     int loss_examples;      /* examples of the logical batch: the loss is a sum over its examples divided by this */
     struct tap *tap;        /* NULL, or shown the dense gradient of tapped parameters  */
+    double *losses;         /* NULL, or room for the loss of each of its examples by itself [n_seq] */
     bool probe;             /* backward leaves all requested gradients alone: only the tap sees any */
     real *scratch;          /* room for linear_ops, set by the workspace               */
 };

@@ -162,6 +162,7 @@ static bool probe_pass(struct run *r, const struct probe_batch *want, struct tap
     struct workspace *ws;
     p.step = (uint32_t)want->number;
     p.probe = true;
+    p.losses = want->losses;
     p.tap = tap;
     TRY(make_workspace(r, &ws, tap ? WORKSPACE_CHECKPOINT : WORKSPACE_EVAL, e));
     model_forward(&r->model, ws, &p);
