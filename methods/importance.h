@@ -5,10 +5,10 @@
  *
  *     l1         |w|
  *     l2         w²
- *     taylor     |w G|, or with `multivariable` the modulus of the sum of w G   (Molchanov et al. 2019, arXiv:1906.10771)
+ *     taylor     |w G|, or with `multivariable` the modulus of the sum of w G: Molchanov et al. 2019, arXiv:1906.10771
  *     qmtaylor   taylor for the mean gradient of each class, aggregated over the classes
  *     zotaylor   taylor with a gradient that SPSA estimates from losses
- *     wanda      |w| ||x_j||, x_j the input that meets w                        (Sun et al. 2024, arXiv:2306.11695)
+ *     wanda      |w| ||x_j||, x_j the input that meets w: Sun et al. 2024, arXiv:2306.11695
  *     random     uniform in [0, 1), one number for the unit
  */
 #ifndef METHODS_IMPORTANCE_H

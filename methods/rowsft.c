@@ -2,12 +2,13 @@
  * SPruFT, row-based sparse fine-tuning: of each linear module the rows (output neurons) that structured pruning would
  * keep are trained, all others are frozen. They are chosen once, before training.
  *
- *     I = the r rows with the highest importance;   per step: W[I] += AdamW(dy[:, I]ᵀ x),   b[I] += AdamW(sum of dy[:, I])
+ *     I = the r rows with the highest importance
+ *     per step: W[I] += AdamW(dy[:, I]ᵀ x),   b[I] += AdamW(sum over tokens of dy[:, I])
  *
  * Source: Li et al. 2025, "An Efficient Sparse Fine-Tuning with Low Quantization Error via Neural Network Pruning",
- * arXiv:2502.11439, and its published code. Rows are trained in place; the code adds a branch, y += S(x Dᵀ + d) with S
- * scattering r columns, whose trajectory is the same when D starts at 0 and neither decays nor is dropped. Differs from
- * the code, which restores these:
+ * arXiv:2502.11439, and its published code. Rows are trained in place; the code adds a branch, y += S(x Dᵀ + d) with
+ * S scattering r columns, whose trajectory is the same when D starts at 0 and neither decays nor is dropped. Differs
+ * from the code, whose ways some options restore:
  *
  *   - D starts at 0. (Code, language path: Kaiming-uniform, so that training does not start from the pretrained model;
  *     it fails on layers with biases. `init: kaiming` adds such values to the rows before the first step; a bias's
@@ -159,8 +160,9 @@ static bool check_set(const struct rowsft *s, size_t i, const struct method_env 
     size_t width = set->units / set->heads;
     if (set->units % set->heads)
         return wrong(env, "per_head",
-                     arena_printf(env->arena, e, "`%s` has %zu rows, which %zu heads cannot share equally; per_head must "
-                                  "be false", t->w->name, set->units, set->heads), e);
+                     arena_printf(env->arena, e,
+                                  "`%s` has %zu rows, which %zu heads cannot share equally; per_head must be false",
+                                  t->w->name, set->units, set->heads), e);
     if (s->rank > (long long)set->units)
         return wrong(env, "rank", arena_printf(env->arena, e, "rank is %lld; `%s` has %zu %s, so rank is at most %zu",
                                                s->rank, t->w->name, set->units, noun(t), set->units), e);
@@ -313,15 +315,29 @@ static void perturb(const struct rowsft *s, uint64_t seed)
     }
 }
 
-static bool select_rows(void *self, struct method_env *env, struct err *e)
+/* Is there nothing to choose? */
+static bool keeps_all(const struct rowsft *s)
 {
-    struct rowsft *s = self;
-    struct arena_mark mark = arena_mark(env->arena);
+    for (size_t i = 0; i < s->n_sets; i++)
+        if (s->set[i].heads * s->set[i].keep < s->set[i].units)
+            return false;
+    return true;
+}
+
+static bool choose_rows(struct rowsft *s, const struct method_env *env, struct err *e)
+{
     double **score = importance_scores(env, &s->how, s->target, s->n_targets, env->arena, e);
     TRY(score);
     share_scores(s, score);
     TRY(s->ranking != RANKING_GLOBAL || deal(s, env, e));
-    TRY(fill_indices(s, env, e));
+    return fill_indices(s, env, e);
+}
+
+static bool select_rows(void *self, struct method_env *env, struct err *e)
+{
+    struct rowsft *s = self;
+    struct arena_mark mark = arena_mark(env->arena);
+    TRY(keeps_all(s) || choose_rows(s, env, e));
     arena_release(env->arena, mark);
     if (s->init == INIT_KAIMING)
         perturb(s, env->seed);
@@ -334,39 +350,42 @@ const struct method method_rowsft = {
     .paper = "arXiv:2502.11439",
     .help = "trains the rows of the weights that structured pruning finds most important",
     .about =
-        "Of each linear module y = W x + b the most important rows I (output neurons) are chosen once, before training, "
-        "and trained in place with their bias entries; all else is frozen: W[I] <- W[I] + AdamW(dy[:, I]^T x). Only these "
-        "rows' gradients are computed (2 T r in flops) and stored (r in scalars, twice that for AdamW). The code adds "
-        "a branch y += S(x D^T + d) in place of this; with D = 0 at the start, no decay and no dropout on D both give the "
-        "same steps. Decay of D is `decay_to: init` here.\n\n"
-        "**How many.** frozen = n - int(n ratio), and the n - frozen trained rows are rounded down to a multiple of "
-        "`round_to` (at least one multiple, or all rows of a smaller layer: decision of ours). With `per_head: true` "
-        "query, key and value of a layer train the same rows (by the mean of their three scores) and each head equally "
-        "many: frozen per head = floor(frozen / heads), the rest of the head rounded down to `round_to` again. So the "
-        "count can exceed n ratio: 48 instead of 38 of 768 rows at ratio .05 and 12 heads. `rank` gives the number of "
-        "rows itself, without rounding; the authors compare r rows with LoRA of rank r / 2. RoBERTa-base, ratio .05: "
-        "4,202,496 with `bias: false, per_head: false`, 4,478,976 with `bias: false`.\n\n"
-        "**Which.** The score of a row sums over its weights w, and is divided by the module's mean score (`normalizer`). "
-        "`l1` |w|; `l2` w^2; `taylor` |w G|, G the sum of the gradients of `taylor_batches` training batches at the "
-        "pretrained weights, without dropout (`multivariable`: |sum w G|); `qmtaylor` the same with the mean gradient of "
-        "each class (of each quartile of a regression's labels: decision of ours), aggregated over classes by the mean of "
-        "the quantiles 0, .1, ..., 1 (`quantiles`), of .5, ..., 1 (`greater_quantiles`), `mean`, `max`, the mean of the "
-        "`aggregate_top` largest (`top`) or the average of that and the mean (`top_mean`); `zotaylor` with a gradient "
-        "estimated from losses, the mean over directions z of (L(w + eps z) - L(w - eps z)) / (2 eps) z, z normal over "
-        "all layers at once, `n_estimate` directions for each of `data_split` training batches (the code: 256 slices of "
-        "its data), after which every weight has its old bits; `wanda` |w| ||x_j|| with the norm of the j-th input over "
-        "the batches (the published score takes one factor for a layer, which cannot rank; the intended formula is "
+        "Of each linear module y = W x + b the most important rows I (output neurons) are chosen once, before "
+        "training, and trained in place with their bias entries; all else is frozen: W[I] <- W[I] + AdamW(dy[:, "
+        "I]^T x). Only these rows' gradients are computed (2 T r in flops) and stored (r in scalars, twice that "
+        "for AdamW). The code adds a branch y += S(x D^T + d) in place of this; with D = 0 at the start, no "
+        "decay and no dropout on D both give the same steps. Decay of D is `decay_to: init` here.\n\n"
+        "**How many.** frozen = n - int(n ratio), and the n - frozen trained rows are rounded down to a multiple "
+        "of `round_to` (at least one multiple, or all rows of a smaller layer: decision of ours). With "
+        "`per_head: true` query, key and value of a layer train the same rows (by the mean of their three "
+        "scores) and each head equally many: frozen per head = floor(frozen / heads), the rest of the head "
+        "rounded down to `round_to` again. So the count can exceed n ratio: 48 instead of 38 of 768 rows at "
+        "ratio .05 and 12 heads. `rank` gives the number of rows itself, without rounding; the authors compare r "
+        "rows with LoRA of rank r / 2. RoBERTa-base, ratio .05: 4,202,496 with `bias: false, per_head: false`, "
+        "4,478,976 with `bias: false`.\n\n"
+        "**Which.** The score of a row sums over its weights w, and is divided by the module's mean score "
+        "(`normalizer`). `l1` |w|; `l2` w^2; `taylor` |w G|, G the sum of the gradients of `taylor_batches` "
+        "training batches at the pretrained weights, without dropout (`multivariable`: |sum w G|); `qmtaylor` "
+        "the same with the mean gradient of each class (of each quartile of a regression's labels: decision of "
+        "ours), aggregated over classes by the mean of the quantiles 0, .1, ..., 1 (`quantiles`), of .5, ..., 1 "
+        "(`greater_quantiles`), `mean`, `max`, the mean of the `aggregate_top` largest (`top`) or the average of "
+        "that and the mean (`top_mean`); `zotaylor` with a gradient estimated from losses, the mean over "
+        "directions z of (L(w + eps z) - L(w - eps z)) / (2 eps) z, z normal over all layers at once, "
+        "`n_estimate` directions for each of `data_split` training batches (the code: 256 slices of its data), "
+        "after which every weight has its old bits; `wanda` |w| ||x_j|| with the norm of the j-th input over the "
+        "batches (the published score takes one factor for a layer, which cannot rank; the intended formula is "
         "ours); `random`. Of equal scores the first row wins.\n\n"
-        "**Ranking.** `layer` ranks within each module. `global` ranks the normalised scores of all modules and keeps "
-        "rows in this order as long as they fit into the number of scalars that `layer` would train: at most that many, "
-        "without rounding. With per_head what is ranked is one row of every head of query, key and value at once, the "
-        "j-th best of each, by its mean score (decision of ours; the code averages by position in the head).\n\n"
+        "**Ranking.** `layer` ranks within each module. `global` ranks the normalised scores of all modules and "
+        "keeps rows in this order as long as they fit into the number of scalars that `layer` would train: at "
+        "most that many, without rounding. With per_head what is ranked is one row of every head of query, key "
+        "and value at once, the j-th best of each, by its mean score (decision of ours; the code averages by "
+        "position in the head).\n\n"
         "**Beyond the rows.** `unit: column` trains columns (input channels) instead, without biases and heads. "
-        "`train_layernorm` adds the entries of each LayerNorm that their own scores choose, weight and bias (not with "
-        "wanda). `train_embeddings` trains all embeddings densely, as the code does; that is 39 M for RoBERTa-base, hence "
-        "off. `init: kaiming` adds uniform values in +-1/sqrt(in) to the rows before the first step, as the code's "
-        "language path starts D: training then starts apart from the pretrained model, and `decay_to: init` would pull "
-        "to the perturbed rows, so leave decay at 0 with it.",
+        "`train_layernorm` adds the entries of each LayerNorm that their own scores choose, weight and bias (not "
+        "with wanda). `train_embeddings` trains all embeddings densely, as the code does; that is 39 M for "
+        "RoBERTa-base, hence off. `init: kaiming` adds uniform values in +-1/sqrt(in) to the rows before the "
+        "first step, as the code's language path starts D: training then starts apart from the pretrained model, "
+        "and `decay_to: init` would pull to the perturbed rows, so leave decay at 0 with it.",
     .knob = "ratio",
     .options = options,
     .state_size = sizeof(struct rowsft),
