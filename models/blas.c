@@ -17,6 +17,16 @@ void blas_gemm(enum blas_op ta, enum blas_op tb, int m, int n, int k, real alpha
 #endif
 }
 
+void blas_gram(enum blas_op ta, int n, int k, const real *a, int lda, real *c, int ldc)
+{
+    CBLAS_TRANSPOSE op = ta == BLAS_T ? CblasTrans : CblasNoTrans;
+#ifdef PEFTLAB_F64
+    cblas_dsyrk(CblasRowMajor, CblasUpper, op, n, k, 1, a, lda, 1, c, ldc);
+#else
+    cblas_ssyrk(CblasRowMajor, CblasUpper, op, n, k, 1, a, lda, 1, c, ldc);
+#endif
+}
+
 bool blas_is_openmp(void) { return openblas_get_parallel() == OPENBLAS_OPENMP; }
 const char *blas_config(void) { return openblas_get_config(); }
 const char *blas_corename(void) { return openblas_get_corename(); }

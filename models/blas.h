@@ -13,6 +13,9 @@ enum blas_op { BLAS_N, BLAS_T };
 void blas_gemm(enum blas_op ta, enum blas_op tb, int m, int n, int k, real alpha, const real *a, int lda,
                const real *b, int ldb, real beta, real *c, int ldc);
 
+/* C [n,n] += op(A) [n,k] * op(A)ᵀ, the entries on and above the diagonal alone. */
+void blas_gram(enum blas_op ta, int n, int k, const real *a, int lda, real *c, int ldc);
+
 /* True when the loaded OpenBLAS is the OpenMP build; its configuration and kernel names for results. */
 bool blas_is_openmp(void);
 const char *blas_config(void);
