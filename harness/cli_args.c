@@ -29,7 +29,9 @@ static bool unknown_option(const struct cli_command *command, const char *word, 
     names[k] = "help";
     snprintf(wanted, sizeof wanted, "%.*s", (int)(n < sizeof wanted ? n : sizeof wanted - 1), word);
     const char *near = text_nearest(wanted, names);
-    snprintf(hint, sizeof hint, near ? "; did you mean `--%s`?" : "", near);
+    hint[0] = 0;
+    if (near)
+        snprintf(hint, sizeof hint, "; did you mean `--%s`?", near);
     return err_set(e, ERR_INPUT, "unknown option `--%s` for %s%s", wanted, command->name, hint);
 }
 

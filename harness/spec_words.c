@@ -60,13 +60,22 @@ bool spec_has_word(const char *const *words, const char *word)
     return false;
 }
 
-/* The first method that has an option of this name. */
-static const char *method_with(const char *option)
+/* "; it is an option of a, b", the methods that have it; of more than four only that there are several. */
+static bool methods_with(const char *option, char *buf, size_t size)
 {
-    for (const struct method *const *m = method_table; *m; m++)
-        if (opt_find((*m)->options, option))
-            return (*m)->name;
-    return NULL;
+    const char *before = "; it is an option of ";
+    size_t used = 0;
+    int n = 0;
+    for (const struct method *const *m = method_table; *m; m++) {
+        if (!opt_find((*m)->options, option))
+            continue;
+        if (n++ < 4)
+            used += (size_t)snprintf(buf + used, size - used, "%s%s", before, (*m)->name);
+        before = ", ";
+    }
+    if (n > 4)
+        snprintf(buf, size, "; it is an option of several methods");
+    return n > 0;
 }
 
 /* "; ..." about a key that is right elsewhere; "" when it is not. */
@@ -84,9 +93,7 @@ static void advise(const char *key, const char *const *known, char *buf, size_t 
         snprintf(buf, size, "; it stands at the top of a spec");
     else if (spec_has_word(method_keys, key) && !spec_has_word(spec_keys, key))
         snprintf(buf, size, "; it belongs to an entry of `methods`");
-    else if (method_with(key))
-        snprintf(buf, size, "; it is an option of method %s", method_with(key));
-    else
+    else if (!methods_with(key, buf, size))
         text_did_you_mean(key, known, buf, size);
 }
 

@@ -130,7 +130,8 @@ TEST(plan_columns)
 
 TEST(lists)
 {
-    expect_start("list methods --format csv", "name,title\nfull,Full\nhead,Head\nlora,LoRA\nsift,SIFT\n");
+    expect_start("list methods --format csv", "name,title\n");
+    assert_non_null(strstr(expect_out("list methods --format csv"), "\nfull,Full\n"));
     expect_start("list metrics --format csv", "name,title\naccuracy,");
     expect_start("list measures --format csv", "name,title\ngradients,");
     assert_non_null(strstr(expect_out("list models --format csv"), "\nzoo:roberta-base,"));

@@ -125,7 +125,7 @@ static void listed_word(const char *type, char *out, size_t size)
 
 static void check_dataset(hid_t id, const char *path)
 {
-    char is[64], should[64], *units;
+    char is[64], should[64], *units = NULL;
     struct listed *l = see(path);
     type_word(id, is, sizeof is);
     listed_word(l->type, should, sizeof should);
