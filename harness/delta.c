@@ -16,9 +16,32 @@ static struct tensor whole(const struct param *p)
 
 static enum grad_form trained_form(const struct param *p) { return p->watched ? GRAD_NONE : p->grad.form; }
 
+static bool moves(const struct param *p) { return p->touched && p->grad.form == GRAD_ENTRIES; }
+
+/* What was ever trained, as entries, and what is trained now. */
+static bool add_moving(const struct param *p, struct arena *a, struct tensor **at, const char ***meta, struct err *e)
+{
+    size_t n = param_touched(p, NULL);
+    uint32_t *index = ARENA_NEW(a, MEM_SCRATCH, uint32_t, n, e);
+    real *v = ARENA_NEW(a, MEM_SCRATCH, real, n, e);
+    char *index_name = arena_printf(a, e, "%s.index", p->name), *mask_name = arena_printf(a, e, "%s.mask", p->name);
+    TRY(index && v && index_name && mask_name);
+    param_touched(p, index);
+    for (size_t i = 0; i < n; i++)
+        v[i] = p->w[index[i]];
+    *(*at)++ = tensor_vector(p->name, TENSOR_REAL, n, v);
+    *(*at)++ = tensor_vector(index_name, TENSOR_U32, n, index);
+    *(*at)++ = tensor_vector(mask_name, TENSOR_U32, p->grad.n, p->grad.idx);
+    TRY(*(*meta)++ = arena_printf(a, e, "%s.form", p->name));
+    *(*meta)++ = form_names[GRAD_ENTRIES];
+    return true;
+}
+
 /* Values, indices, form and block of a partial request. */
 static bool add_partial(const struct param *p, struct arena *a, struct tensor **at, const char ***meta, struct err *e)
 {
+    if (moves(p))
+        return add_moving(p, a, at, meta, e);
     real *v = ARENA_NEW(a, MEM_SCRATCH, real, p->grad.size, e);
     TRY(v);
     param_gather(p, p->w, v);
@@ -38,7 +61,7 @@ static bool add_partial(const struct param *p, struct arena *a, struct tensor **
 bool delta_tensors(const struct model *m, size_t extra, struct arena *a, struct tensor **tensor, size_t *n,
                    const char ***metadata, struct err *e)
 {
-    size_t room = 2 * m->params.n + extra;
+    size_t room = 3 * m->params.n + extra;
     TRY(*tensor = ARENA_NEW(a, MEM_SCRATCH, struct tensor, room, e));
     TRY(*metadata = ARENA_NEW(a, MEM_SCRATCH, const char *, 4 * m->params.n + 64, e));
     struct tensor *at = *tensor;
@@ -93,21 +116,56 @@ bool delta_write(const struct model *m, const char *path, bool full, const char 
     return ok;
 }
 
+/* An index list [n] of the file, ascending and in range; NULL is an error. */
+static const uint32_t *stored_index(const struct param *p, const struct safetensors *file, const char *ending,
+                                    long long n, size_t *found, struct err *e)
+{
+    char name[640];
+    snprintf(name, sizeof name, "%s.%s", p->name, ending);
+    const struct tensor *t = safetensors_need(file, name, TENSOR_U32, n, e);
+    TRY(t);
+    const uint32_t *index = t->data;
+    *found = tensor_count(t);
+    for (size_t i = 0; i < *found; i++)
+        if (index[i] >= param_size(p) || (i && index[i] <= index[i - 1])) {
+            err_at(e, ERR_INPUT, file->path, 0, 0, "tensor `%s` is no ascending list of indices", name);
+            return NULL;
+        }
+    return index;
+}
+
+static bool apply_moving(struct param *p, const struct safetensors *file, struct err *e)
+{
+    size_t n, trained;
+    const uint32_t *index = stored_index(p, file, "index", -1, &n, e);
+    TRY(index);
+    const struct tensor *t = safetensors_need(file, p->name, TENSOR_REAL, (long long)n, e);
+    TRY(t);
+    const uint32_t *mask = stored_index(p, file, "mask", (long long)p->grad.n, &trained, e);
+    TRY(mask);
+    const real *v = t->data;
+    for (size_t i = 0; i < n; i++) {
+        p->w[index[i]] = v[i];
+        p->touched[index[i] / 8] |= (uint8_t)(1u << index[i] % 8);
+    }
+    memcpy(p->grad.idx, mask, trained * sizeof *mask);
+    return true;
+}
+
 static bool apply_partial(struct param *p, const struct safetensors *file, struct err *e)
 {
-    char name[512];
+    char name[640];
+    size_t n;
     snprintf(name, sizeof name, "%s.form", p->name);
     const char *form = safetensors_metadata(file, name);
     if (!form || strcmp(form, form_names[p->grad.form]) != 0)
         return err_at(e, ERR_INPUT, file->path, 0, 0, "`%s` is stored as %s, not as %s", p->name, form ? form : "dense",
                       form_names[p->grad.form]);
-    snprintf(name, sizeof name, "%s.index", p->name);
-    const struct tensor *index = safetensors_need(file, name, TENSOR_U32, (long long)p->grad.n, e);
+    if (moves(p))
+        return apply_moving(p, file, e);
+    const uint32_t *index = stored_index(p, file, "index", (long long)p->grad.n, &n, e);
     TRY(index);
-    memcpy(p->grad.idx, index->data, p->grad.n * sizeof(uint32_t));
-    for (size_t i = 0; i < p->grad.n; i++)
-        if (p->grad.idx[i] >= param_size(p) || (i && p->grad.idx[i] <= p->grad.idx[i - 1]))
-            return err_at(e, ERR_INPUT, file->path, 0, 0, "tensor `%s` is no ascending list of indices", name);
+    memcpy(p->grad.idx, index, n * sizeof *index);
     const struct tensor *v = safetensors_need(file, p->name, TENSOR_REAL, (long long)p->grad.size, e);
     TRY(v);
     param_scatter(p, v->data);
@@ -119,7 +177,7 @@ static bool stored_units(const struct param *p, const struct safetensors *file, 
 {
     char name[640];
     const struct tensor *v = safetensors_find(file, p->name);
-    snprintf(name, sizeof name, "%s.index", p->name);
+    snprintf(name, sizeof name, "%s.%s", p->name, p->touched ? "mask" : "index");
     const struct tensor *index = safetensors_find(file, name);
     size_t most = param_units(p, p->pooled, p->pooled_block);
     *n = !v ? 0 : !index ? most : tensor_count(index);
@@ -186,8 +244,10 @@ size_t delta_bytes(const struct model *m)
     size_t bytes = 0;
     for (size_t i = 0; i < m->params.n; i++) {
         const struct param *p = m->params.item[i];
+        size_t values = moves(p) ? param_touched(p, NULL) : p->grad.size;
+        size_t indices = moves(p) ? values + p->grad.n : p->grad.n;
         if (trained_form(p) != GRAD_NONE)
-            bytes += p->grad.size * sizeof(real) + p->grad.n * sizeof(uint32_t);
+            bytes += values * sizeof(real) + indices * sizeof(uint32_t);
     }
     return bytes;
 }

@@ -6,56 +6,55 @@
  *     I = topk(|g_0|, k);   per step: g_s = (dL/dW)[I],  W[I] += AdamW(g_s)
  *
  * Source: Song, Li, Zhang, Zhao, Du 2024, "Sparse is Enough in Fine-tuning Pre-trained Large Language Models",
- * arXiv:2312.11875, and its published code. Differs from the code, whose quirks `compat: reference` restores:
+ * arXiv:2312.11875, and its published code. Differs from the code, whose quirks `compat: reference` restores
+ * (sift_reference.c):
  *
- *   - the selection's gradient is used: step 0 trains on the batch that selected. (Code: dropped; the optimizer skips
- *     the increments in step 0, so that Adam's step count stays one behind the head's.)
- *   - an update is in force from the next forward on. (Code: the increment s is added to W inside the next backward,
- *     after W was used there: every forward runs one update behind, and the last update is lost.)
- *   - every target is trained. (Code: the one whose gradient is finished last, the first in the model's order, never;
- *     but its dense gradient stays in the clipping norm.)
- *   - decay acts on the trained entries. (Code: on s, which is 0 whenever the optimizer runs: nothing happens.)
+ *   - the selection's gradient is used: step 0 trains on the batch that selected. (Code: dropped.)
+ *   - an update is in force from the next forward on. (Code: one step later, and the last one is lost.)
+ *   - every target is trained. (Code: all but one, whose gradient still counts for clipping.)
+ *   - decay acts on the trained entries. (Code: on the increment, which is 0 whenever the optimizer runs.)
  *
- * The code decides all this per micro-batch; here, with gradient accumulation, per optimizer step (logical batch).
+ * Ours are the controls of `select` (sift_select.c), the ranking over all tensors, and `refresh_every`
+ * (sift_refresh.c).
  */
+#include "methods/sift.h"
+
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/rng.h"
-#include "methods/clip.h"
-#include "methods/method.h"
 #include "methods/optim.h"
 #include "methods/target.h"
-#include "methods/topk.h"
 
-enum select { SELECT_GRADIENT, SELECT_RANDOM, SELECT_MAGNITUDE };
-enum compat { COMPAT_PAPER, COMPAT_REFERENCE };
-
-struct sift {
-    double density;
-    struct opt_strings target_modules;
-    int select, compat;
-    struct param **target; /* [n] in the model's order; under compat: reference target[0] only counts for clipping */
-    size_t n;
-    double captured;       /* share of the gradient's norm in the kept entries at selection; 0: not measured */
-    real **increment;      /* compat: reference: [n] what the last step left, [0] NULL */
-};
+enum { MANY = 1000000000 };
 
 static const struct opt options[] = {
     {.name = "density", .type = OPT_REAL, .offset = offsetof(struct sift, density), .dflt = 0.008, .min = 0, .max = 1,
      .open_min = true, .help = "share of each target tensor that is trained"},
     {.name = "target_modules", .type = OPT_STRINGS, .offset = offsetof(struct sift, target_modules),
      .words = "query,key,value,attention.output.dense", .help = "module names, globs, all-linear or all"},
-    {.name = "select", .type = OPT_ENUM, .offset = offsetof(struct sift, select), .dflt = SELECT_GRADIENT,
-     .words = "gradient|random|magnitude", .help = "what decides which entries are trained"},
-    {.name = "compat", .type = OPT_ENUM, .offset = offsetof(struct sift, compat), .dflt = COMPAT_PAPER,
+    {.name = "bias", .type = OPT_BOOL, .offset = offsetof(struct sift, bias), .dflt = 1,
+     .help = "biases of the targets too, as in the code; false: weights alone"},
+    {.name = "select", .type = OPT_ENUM, .offset = offsetof(struct sift, select), .dflt = SIFT_GRADIENT,
+     .words = SIFT_SELECT_WORDS, .help = "what decides which entries are trained; all but gradient are controls"},
+    {.name = "ranking", .type = OPT_ENUM, .offset = offsetof(struct sift, ranking), .dflt = SIFT_RANK_TENSOR,
+     .words = "tensor|global", .help = "the largest of each tensor, or as many of all together (decision of ours)"},
+    {.name = "select_batches", .type = OPT_INT, .offset = offsetof(struct sift, select_batches), .dflt = 1, .min = 1,
+     .max = MANY, .help = "batches whose mean gradient selects (the code: 1); more than 1 holds it densely meanwhile"},
+    {.name = "select_examples", .type = OPT_INT, .offset = offsetof(struct sift, select_examples), .dflt = 256,
+     .min = 1, .max = MANY, .help = "select fisher: single examples whose squared gradients are summed"},
+    {.name = "select_after", .type = OPT_INT, .offset = offsetof(struct sift, select_after), .dflt = 0, .min = 0,
+     .max = MANY, .help = "steps of the head alone before the selection, taken back after it (decision of ours)"},
+    {.name = "select_dropout", .type = OPT_BOOL, .offset = offsetof(struct sift, select_dropout), .dflt = 1,
+     .help = "dropout in the passes that select, as in the code"},
+    {.name = "refresh_every", .type = OPT_INT, .offset = offsetof(struct sift, refresh_every), .dflt = 0, .min = 0,
+     .max = MANY, .help = "select again at every such step, on its batch; 0: never, as in the paper"},
+    {.name = "compat", .type = OPT_ENUM, .offset = offsetof(struct sift, compat), .dflt = SIFT_PAPER,
      .words = "paper|reference", .help = "the paper's semantics, or the published code's with its delay and losses"},
     {0},
 };
 
-/* The first target that is trained. */
-static size_t first_trained(const struct sift *s) { return s->compat == COMPAT_REFERENCE; }
+/* -------------------------------------------------------------------------------------------------------------------
+ * Plan */
 
 /* As the code counts: int(rate * numel) + 1. */
 static size_t kept_entries(double density, size_t n)
@@ -64,156 +63,128 @@ static size_t kept_entries(double density, size_t n)
     return k < n ? k : n;
 }
 
+static bool wrong(const struct method_env *env, const char *option, const char *msg, struct err *e)
+{
+    const struct yaml *at = yaml_get(env->at, option);
+    at = at ? at : env->at;
+    return at ? yaml_err(e, at, "%s", msg) : err_set(e, ERR_INPUT, "%s", msg);
+}
+
+static bool check_compat(const struct sift *s, const struct method_env *env, struct err *e)
+{
+    if (s->compat == SIFT_PAPER)
+        return true;
+    if (s->ranking == SIFT_RANK_GLOBAL)
+        return wrong(env, "ranking", "compat: reference ranks each tensor by itself; write `ranking: tensor`", e);
+    if (s->select == SIFT_ALLOCATION)
+        return wrong(env, "select", "compat: reference has no ranking over all tensors, which allocation needs", e);
+    if (s->refresh_every > 0)
+        return wrong(env, "refresh_every", "compat: reference selects once; write `refresh_every: 0`", e);
+    return true;
+}
+
+static bool is_bias(const struct param *p)
+{
+    const char *dot = strrchr(p->name, '.');
+    return dot && strcmp(dot, ".bias") == 0;
+}
+
+static bool choose_targets(struct sift *s, struct method_env *env, struct err *e)
+{
+    size_t n;
+    TRY(target_params(env->model, &s->target_modules, env->at, env->arena, &s->target, &n, e));
+    for (size_t i = 0; i < n; i++)
+        if (s->bias || !is_bias(s->target[i]))
+            s->target[s->n++] = s->target[i];
+    return s->n > 0 || wrong(env, "bias", "bias is false, and target_modules names nothing but biases", e);
+}
+
+/* compat: reference: the first target is not among those that are trained. */
+static void starve_first(struct sift *s)
+{
+    s->starved = s->target[0];
+    param_request(s->starved, GRAD_DENSE, 0, 0);
+    s->starved->watched = true;
+    s->target++;
+    s->n--;
+}
+
 static bool plan(void *self, struct method_env *env, struct err *e)
 {
     struct sift *s = self;
-    TRY(target_params(env->model, &s->target_modules, env->at, env->arena, &s->target, &s->n, e));
+    s->overlap = NAN;
+    TRY(check_compat(s, env, e) && choose_targets(s, env, e));
+    if (s->compat == SIFT_REFERENCE)
+        starve_first(s);
     for (size_t i = 0; i < s->n; i++) {
         struct param *p = s->target[i];
-        param_request(p, GRAD_ENTRIES, kept_entries(s->density, param_size(p)), 0);
-        p->tapped = s->select == SELECT_GRADIENT && p->grad.form == GRAD_ENTRIES;
-    }
-    if (s->compat == COMPAT_REFERENCE) {
-        param_request(s->target[0], GRAD_DENSE, 0, 0);
-        s->target[0]->watched = true;
-        s->target[0]->tapped = false;
+        size_t k = kept_entries(s->density, param_size(p));
+        if (sift_pools(s))
+            param_request_pooled(p, GRAD_ENTRIES, k, 0);
+        else
+            param_request(p, GRAD_ENTRIES, k, 0);
     }
     return true;
+}
+
+/* Its mask may move. */
+static bool moves(const struct sift *s, const struct param *p)
+{
+    return s->refresh_every > 0 && (p->grad.form == GRAD_ENTRIES || p->pooled != GRAD_NONE);
 }
 
 static void bytes(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS])
 {
     const struct sift *s = self;
     (void)env;
-    if (s->compat != COMPAT_REFERENCE)
-        return;
-    bytes[MEM_METHOD] += mem_round(s->n * sizeof(real *));
-    for (size_t i = first_trained(s); i < s->n; i++)
-        bytes[MEM_METHOD] += mem_round(s->target[i]->grad.size * sizeof(real));
-}
-
-/* k of n offsets, every set equally likely, in ascending order (Knuth, vol. 2, 3.4.2, algorithm S). */
-static void choose_random(struct rng *r, size_t n, size_t k, uint32_t *idx)
-{
-    for (size_t i = 0, found = 0; found < k; i++)
-        if (rng_below(r, (uint32_t)(n - i)) < k - found)
-            idx[found++] = (uint32_t)i;
-}
-
-static bool keep(struct param *p, const real *score, uint64_t seed, struct arena *a, struct err *e)
-{
-    struct arena_mark mark = arena_mark(a);
-    uint32_t *idx = ARENA_NEW(a, MEM_SCRATCH, uint32_t, p->grad.n, e);
-    TRY(idx);
-    if (score) {
-        topk(score, param_size(p), p->grad.n, idx);
-    } else {
-        char stream[640];
-        snprintf(stream, sizeof stream, "method/%s", p->name);
-        struct rng r = rng_stream(seed, stream);
-        choose_random(&r, param_size(p), p->grad.n, idx);
-    }
-    param_set_index(p, idx);
-    arena_release(a, mark);
-    return true;
+    for (size_t i = 0; i < s->n; i++)
+        if (moves(s, s->target[i]))
+            bytes[MEM_METHOD] += mem_round(param_touched_bytes(s->target[i]));
+    if (s->compat == SIFT_REFERENCE)
+        sift_reference_bytes(s, bytes);
 }
 
 static bool attach(void *self, struct method_env *env, struct err *e)
 {
     struct sift *s = self;
-    if (s->compat == COMPAT_REFERENCE) {
-        TRY(s->increment = ARENA_NEW(env->arena, MEM_METHOD, real *, s->n, e));
-        for (size_t i = first_trained(s); i < s->n; i++)
-            TRY(s->increment[i] = ARENA_NEW(env->arena, MEM_METHOD, real, s->target[i]->grad.size, e));
-    }
-    for (size_t i = 0; i < s->n && s->select != SELECT_GRADIENT; i++) {
+    for (size_t i = 0; i < s->n; i++) {
         struct param *p = s->target[i];
-        if (p->grad.form == GRAD_ENTRIES)
-            TRY(keep(p, s->select == SELECT_MAGNITUDE ? p->w : NULL, env->seed, env->arena, e));
+        if (moves(s, p))
+            TRY(p->touched = ARENA_NEW(env->arena, MEM_METHOD, uint8_t, param_touched_bytes(p), e));
     }
-    return true;
+    return s->compat == SIFT_PAPER || sift_reference_attach(s, env, e);
 }
 
-struct selection {
-    struct arena *arena;
-    double all, kept; /* sums of squares of the targets' gradients */
-};
+/* -------------------------------------------------------------------------------------------------------------------
+ * Hooks of a run */
 
-/* Sees the dense gradient of one target: takes the largest entries and forgets the rest. */
-static bool see(void *self, const struct param *seen, const real *g, struct err *e)
-{
-    struct selection *sel = self;
-    struct param *p = (struct param *)seen; /* one of ours: tapped by plan */
-    TRY(keep(p, g, 0, sel->arena, e));
-    sel->all += sum_of_squares(g, param_size(p));
-    for (size_t i = 0; i < p->grad.n; i++)
-        sel->kept += (double)g[p->grad.idx[i]] * (double)g[p->grad.idx[i]];
-    return true;
-}
+static bool select_entries(void *self, struct method_env *env, struct err *e) { return sift_select(self, env, e); }
 
-static bool select_entries(void *self, struct method_env *env, struct err *e)
+static bool before_backward(void *self, struct method_env *env, struct err *e)
 {
     struct sift *s = self;
-    struct selection sel = {.arena = env->arena};
-    struct tap tap = {.see = see, .self = &sel};
-    bool wanted = false;
-    for (size_t i = 0; i < s->n; i++)
-        wanted |= s->target[i]->tapped;
-    if (!wanted)
+    if (s->refresh_every == 0 || env->step == 0 || env->step % s->refresh_every != 0)
         return true;
-    TRY(env->probe->gradient(env->probe, &(struct probe_batch){.number = 0, .dropout = true}, &tap, NULL, e));
-    for (size_t i = 0; i < s->n; i++)
-        s->target[i]->tapped = false;
-    s->captured = sel.all > 0 ? sqrt(sel.kept / sel.all) : 0;
-    return true;
+    return sift_refresh(s, env, e);
 }
 
-static void add_entry_run(void *u, const struct param *p, size_t at, size_t compact, size_t length)
-{
-    real *s = (real *)u + compact;
-    for (size_t i = 0; i < length; i++)
-        p->w[at + i] += s[i];
-}
-
-/* compat: reference. Backward is where the code moves the last increments into the weights; in step 0 it drops the
- * gradients instead. */
 static bool after_backward(void *self, struct method_env *env, struct err *e)
 {
     struct sift *s = self;
     (void)e;
-    for (size_t i = first_trained(s); i < s->n && s->compat == COMPAT_REFERENCE; i++) {
-        struct param *p = s->target[i];
-        size_t size = p->grad.size * sizeof(real);
-        if (env->step == 0)
-            memset(p->grad.v, 0, size);
-        param_each_run(p, add_entry_run, s->increment[i]);
-        memset(s->increment[i], 0, size);
-    }
+    if (s->compat == SIFT_REFERENCE)
+        sift_reference_after_backward(s, env);
     return true;
 }
 
-static bool is_target(const struct sift *s, const struct param *p)
-{
-    for (size_t i = 0; i < s->n; i++)
-        if (s->target[i] == p)
-            return true;
-    return false;
-}
-
-/* compat: reference. AdamW moves the increments, which are 0 at this point, in place of the weights. */
 static bool step(void *self, struct method_env *env, double schedule, struct err *e)
 {
     struct sift *s = self;
     (void)e;
-    if (s->compat == COMPAT_PAPER) {
+    if (s->compat == SIFT_REFERENCE)
+        sift_reference_step(s, env, schedule);
+    else
         optim_step(env->optim, schedule);
-        return true;
-    }
-    for (size_t i = 0; i < env->model->params.n; i++)
-        if (!is_target(s, env->model->params.item[i]))
-            optim_step_param(env->optim, env->model->params.item[i], schedule);
-    for (size_t i = first_trained(s); i < s->n && env->step > 0; i++)
-        optim_step_compact(env->optim, s->target[i], s->increment[i], schedule);
     return true;
 }
 
@@ -224,33 +195,66 @@ static void report(void *self, struct method_env *env, struct method_report *rep
     if (s->captured > 0)
         report->add(report, "captured_norm", s->captured,
                     "norm of the kept entries' gradient at selection, as a share of the target tensors' gradient norm");
+    if (!isnan(s->overlap))
+        report->add(report, "mask_overlap", s->overlap, "share of the trained entries that the last refresh kept");
 }
 
 static void state(void *self, struct method_env *env,
                   void (*tensor)(void *u, const char *name, void *data, size_t bytes), void *u)
 {
     struct sift *s = self;
-    char name[640];
     (void)env;
     tensor(u, "captured_norm", &s->captured, sizeof s->captured);
-    for (size_t i = first_trained(s); i < s->n && s->compat == COMPAT_REFERENCE; i++) {
-        snprintf(name, sizeof name, "%s/increment", s->target[i]->name);
-        tensor(u, name, s->increment[i], s->target[i]->grad.size * sizeof(real));
-    }
+    tensor(u, "mask_overlap", &s->overlap, sizeof s->overlap);
+    if (s->compat == SIFT_REFERENCE)
+        sift_reference_state(s, tensor, u);
 }
+
+static const char about[] =
+    "Of each target tensor with n entries the k = min(floor(density n) + 1, n) with the largest gradient in the first "
+    "batch are trained, all else is frozen:\n\n"
+    "    I = topk(|g_0|, k)      once, before step 0\n"
+    "    g_s = (dL/dW)[I]        every step: gradient, clipping and optimizer know these entries alone\n"
+    "    W[I] <- W[I] + AdamW(g_s)\n\n"
+    "A module stands for its weight and its bias, as in the code; `bias: false` leaves biases out. Step 0 trains on "
+    "the batch that selected.\n\n"
+    "`select` replaces the gradient by a control with the same budget: `fisher`, the sum of g² over `select_examples` "
+    "single examples; `snip`, |w g|; `magnitude`, |w|; `random`; `bottom`, the smallest |g|; `outer`, the product of "
+    "the norms of g's row and column, what a rank-1 gradient would have there; `permuted`, the gradient's mask with "
+    "its rows and columns in random order; `allocation`, for each tensor as many entries as the global ranking of |g| "
+    "gives it, at random places. Equal scores: the smaller offset wins. The scores are those of the literature; that "
+    "several batches (`select_batches`) are ranked by the magnitude of their summed gradient, the number of examples, "
+    "and that `outer` and `permuted` take 1-D tensors as one row are decisions of ours.\n\n"
+    "`ranking: global` (decision of ours) spends the same number of entries on the largest scores of all targets "
+    "together; a tensor may come out frozen. `select_after: N` (decision of ours) selects with a head that has taken "
+    "N steps of its own, on the batches that follow `select_batches`, at the run's peak learning rate; it is then put "
+    "back, so that only the mask differs. `select_dropout: false` selects without dropout.\n\n"
+    "`refresh_every: N` selects again at steps N, 2N, ... on that step's batch, before its gradients (decisions of "
+    "ours: entries in both masks keep their optimizer state, new ones start at zero, those that leave keep the value "
+    "they have reached, every tensor keeps the count of the first selection, random masks are drawn anew, and the "
+    "head start is not repeated).\n\n"
+    "The published code differs; `compat: reference` does as it does. It drops the selection's gradient; every "
+    "forward runs one update behind, and the last update is lost; the tensor whose gradient comes last is never "
+    "trained, though its dense gradient counts for clipping; weight decay acts on an increment that is 0 when the "
+    "optimizer runs, so it does nothing. The code takes the first micro-batch for all this; with gradient "
+    "accumulation we take the whole step's batch (decision of ours).\n\n"
+    "Reported: `captured_norm`, the share of the gradient's norm in the kept entries at selection (where the gradient "
+    "itself was seen), and `mask_overlap`, the share of entries that the last refresh kept.\n\n";
 
 const struct method method_sift = {
     .name = "sift",
     .title = "SIFT",
-    .knob = "density",
     .paper = "arXiv:2312.11875",
     .help = "trains the entries of the weights whose gradient is largest in the first batch",
+    .about = about,
+    .knob = "density",
     .options = options,
     .state_size = sizeof(struct sift),
     .plan = plan,
     .bytes = bytes,
     .attach = attach,
     .select = select_entries,
+    .before_backward = before_backward,
     .after_backward = after_backward,
     .step = step,
     .report = report,

@@ -190,6 +190,30 @@ void param_set_index(struct param *p, const uint32_t *idx)
     memcpy(p->grad.idx, idx, p->grad.n * sizeof *idx);
 }
 
+size_t param_touched_bytes(const struct param *p) { return (param_size(p) + 7) / 8; }
+
+static void touch_run(void *u, const struct param *p, size_t at, size_t compact, size_t length)
+{
+    (void)u, (void)compact;
+    for (size_t i = at; i < at + length; i++)
+        p->touched[i / 8] |= (uint8_t)(1u << i % 8);
+}
+
+void param_touch(struct param *p) { param_each_run(p, touch_run, NULL); }
+
+size_t param_touched(const struct param *p, uint32_t *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < param_size(p); i++) {
+        if (!(p->touched[i / 8] >> i % 8 & 1))
+            continue;
+        if (out)
+            out[n] = (uint32_t)i;
+        n++;
+    }
+    return n;
+}
+
 size_t param_trainable(const struct param_list *list, bool with_head)
 {
     size_t n = 0;

@@ -54,6 +54,7 @@ struct param {
     enum grad_form pooled; /* form it takes from the room it shares, GRAD_NONE: a room of its own             */
     int pooled_block;   /* BLOCKS                                  */
     real *w;            /* [rows, cols], NULL while only planned   */
+    uint8_t *touched;   /* NULL, or a bit for each scalar (its method's): what was ever trained, where requests move */
     struct grad grad;
 };
 
@@ -105,6 +106,12 @@ size_t param_units(const struct param *p, enum grad_form form, int block);
 
 /* Fills the index list [grad.n]: ascending, without repeats, in range (assert). Nothing to do for a DENSE request. */
 void param_set_index(struct param *p, const uint32_t *idx);
+
+/* Where requests move (p->touched): bytes of the bits, marking what is requested now, and the offsets of all marked
+ * scalars, ascending (out may be NULL: they are only counted). */
+size_t param_touched_bytes(const struct param *p);
+void param_touch(struct param *p);
+size_t param_touched(const struct param *p, uint32_t *out);
 
 /* Number of trained scalars, with or without those of the head. */
 size_t param_trainable(const struct param_list *list, bool with_head);

@@ -124,6 +124,20 @@ TEST(every_run_can_be_evaluated_and_exported)
     expect(2, "export nothing.h5 --to hf dir");
 }
 
+/* Its delta holds what was trained before the mask moved on. */
+TEST(a_moving_mask_is_evaluated_as_it_was_trained)
+{
+    char line[64];
+    set_up();
+    test_file("moving.yaml", "include: spec.yaml\nname: moving\ntrain: {learning_rate: 3.0e-2}\n"
+                             "methods:\n- sift: {ranking: global, density: 0.05, refresh_every: 2}\n");
+    expect(0, "run moving.yaml --out out");
+    struct run_record r = read_run("out", "sift");
+    snprintf(line, sizeof line, "accuracy\t%.6f\n", run_record_last(&r, "accuracy"));
+    expect(0, format("eval %s --task synth_sentiment%s", run_of("out", "sift"), ""));
+    assert_string_equal(output("stdout"), line);
+}
+
 static void assert_same_run(const struct run_record *a, const struct run_record *b, double tolerance)
 {
     const struct series_column *x = series_find(&a->train, "loss"), *y = series_find(&b->train, "loss");

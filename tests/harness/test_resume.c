@@ -250,6 +250,19 @@ TEST(killed_runs_go_on_to_the_same_bits)
     same_runs("whole", "killed", 3);
 }
 
+/* Shares that a ranking dealt out, and entries that were trained before the mask moved on, are in the checkpoint. */
+TEST(a_killed_run_with_a_moving_mask_goes_on_to_the_same_bits)
+{
+    set_up("methods:\n- sift: {ranking: global, density: 0.02, refresh_every: 2}\n");
+    expect_exit(RUN("--threads", "1", "--out", "whole"), 0);
+    pid_t pid = START("--threads", "1", "--out", "killed", "train.save_steps=5");
+    assert_int_equal(kill_workers(pid, "killed", 1), 1);
+    expect_exit(end_of(pid), 1);
+    expect_exit(RUN("--threads", "1", "--out", "killed", "train.save_steps=5"), 0);
+    assert_non_null(strstr(messages(), "from a checkpoint"));
+    same_runs("whole", "killed", 1);
+}
+
 /* Wherever the signal falls: while loading, training, evaluating or between two runs. */
 TEST(interrupted_runs_go_on_to_the_same_bits)
 {

@@ -126,14 +126,16 @@ static struct batch make_batch(int n, uint64_t seed, int32_t *room)
 
 static struct run *run_of(struct probe *p) { return (struct run *)((char *)p - offsetof(struct run, probe)); }
 
-/* Training batch 0 is the spec's, the others are made from their numbers. Not in an arena: tests let those fail. */
+/* The first training batches are the spec's, the others are made from their numbers. Not in an arena: tests let those
+ * fail. */
 static struct batch training_batch(const struct run *r, long number)
 {
     static int32_t room[1 << 13];
     int n = r->spec.first->n_seq;
     assert_true(batch_words(n) <= sizeof room / sizeof *room);
     memset(room, 0, sizeof room);
-    return number == 0 ? *r->spec.first : make_batch(n, 1000 + (uint64_t)number, room);
+    bool given = number < (r->spec.n_first ? r->spec.n_first : 1);
+    return given ? r->spec.first[number] : make_batch(n, 1000 + (uint64_t)number, room);
 }
 
 /* The examples `rows` of training batch `number`: in the fixture an example's number is its place there. */
@@ -214,6 +216,16 @@ static void lend_probe(struct run *r)
     r->env.train_examples = r->spec.first ? (size_t)r->spec.first->n_seq : 1;
 }
 
+/* Where requests move: what was trained before and is not now. */
+static void take_over_touched(struct param *to, const struct param *from)
+{
+    for (size_t i = 0; from->touched && i < param_size(from); i++)
+        if (from->touched[i / 8] >> i % 8 & 1)
+            to->w[i] = from->w[i];
+    if (from->touched)
+        memcpy(to->touched, from->touched, param_touched_bytes(from));
+}
+
 /* Shares of the pooled room, indices and trained scalars of another run of the same plan. */
 static bool take_over(struct run *r, const struct run *from, struct err *e)
 {
@@ -236,6 +248,7 @@ static bool take_over(struct run *r, const struct run *from, struct err *e)
         param_gather(p, p->w, values);
         param_set_index(to->item[i], p->grad.idx);
         param_scatter(to->item[i], values);
+        take_over_touched(to->item[i], p);
     }
     return true;
 }

@@ -24,6 +24,7 @@ struct run_spec {
     struct optim_options optim;
     const char *golden;           /* folder in tests/golden/encoder; NULL: random weights       */
     const struct batch *first;    /* training batch 0, for probes                               */
+    int n_first;                  /* so many training batches stand at `first`; 0: that one     */
     const struct run *from;       /* NULL, or the run whose indices and trained scalars are taken over in place of
                                    * select, as a resumed run takes those of its checkpoint     */
 };
@@ -39,7 +40,7 @@ struct run {
     void *self;
     struct method_env env;
     struct workspace *ws;
-    struct probe probe;           /* training batch 0 is spec.first, the others are random ones    */
+    struct probe probe;           /* over spec.first, and random ones where that ends             */
     int32_t example[MAX_SEQS];
     size_t planned[MEM_TAGS];     /* of requests, method and optimizer, as plan declared them   */
     size_t before[MEM_TAGS];      /* alive when the plan was made                               */

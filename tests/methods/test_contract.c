@@ -46,6 +46,13 @@ static const struct variant more[] = {
     {"sparsegrad", "{density: 0.1, compat: reference}", .starts_apart = true},
     {"sift", "{density: 0.3, select: random}"},
     {"sift", "{density: 0.05, select: magnitude}"},
+    {"sift", "{density: 0.05, select: fisher, select_examples: 4}"},
+    {"sift", "{density: 0.05, select: snip, select_batches: 2, select_dropout: false}"},
+    {"sift", "{density: 0.05, select: permuted, select_after: 2, bias: false}"},
+    {"sift", "{density: 0.05, ranking: global, refresh_every: 2}"},
+    {"sift", "{density: 0.05, ranking: global, select: random, target_modules: all}"},
+    {"sift", "{density: 0.1, select: allocation, refresh_every: 3}"},
+    {"sift", "{density: 0.05, select: outer, refresh_every: 1}"},
     {"sift", "{density: 1, compat: reference}"},
     {"sift", "{density: 0.05, compat: reference}"},
 };
