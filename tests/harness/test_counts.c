@@ -116,7 +116,6 @@ TEST(head_and_full)
 /* Biases: 4 d + f + d of the linear modules and 2 d of the LayerNorms of a layer, d of the embeddings' LayerNorm. */
 TEST(bitfit)
 {
-    SKIP_WITHOUT("bitfit");
     base("bitfit", 102144, false);
     large("bitfit", 271360, false);
 }
@@ -132,11 +131,9 @@ TEST(dora)
 /* 2 d m + d + m an adapter: two a layer for Houlsby, one for Pfeiffer. */
 TEST(adapters)
 {
-    SKIP_WITHOUT("houlsby");
     base("houlsby: {bottleneck: 8}", 313536, true);
     large("houlsby: {bottleneck: 8}", 835968, true);
     large("houlsby: {bottleneck: 64}", 6343680, true);
-    SKIP_WITHOUT("pfeiffer");
     base("pfeiffer: {bottleneck: 16}", 304320, true);
     base("pfeiffer: {bottleneck: 64}", 1189632, true);
     large("pfeiffer: {bottleneck: 16}", 811392, true);
@@ -154,7 +151,6 @@ TEST(ia3)
 /* 2 d of 2 L + 1 LayerNorms. */
 TEST(lntuning)
 {
-    SKIP_WITHOUT("lntuning");
     base("lntuning", 38400, false);
     large("lntuning", 100352, false);
 }
