@@ -123,7 +123,6 @@ TEST(bitfit)
 /* LoRA's, and a magnitude for each of the d outputs: 2 L d more. */
 TEST(dora)
 {
-    SKIP_WITHOUT("dora");
     base("dora: {r: 8, target_modules: [query, value]}", 313344, true);
     large("dora: {r: 8, target_modules: [query, value]}", 835584, true);
 }
@@ -143,7 +142,6 @@ TEST(adapters)
 /* With output.dense naming both output layers: d + d of key and value, d + f of the inputs of the others. */
 TEST(ia3)
 {
-    SKIP_WITHOUT("ia3");
     base("ia3", 64512, true);
     large("ia3", 172032, true);
 }
@@ -167,10 +165,27 @@ TEST(smt)
  * rows in each of 12 heads: 48 for query, key and value. */
 TEST(rowsft)
 {
-    SKIP_WITHOUT("rowsft");
     base("rowsft: {ratio: 0.05, bias: false, per_head: false}", 4202496, false);
     base("rowsft: {ratio: 0.01, bias: false, per_head: false}", 718848, false);
     base("rowsft: {ratio: 0.05, bias: false, per_head: true}", 4478976, false);
     large("rowsft: {ratio: 0.05, bias: false, per_head: false}", 14843904, false);
     large("rowsft: {ratio: 0.01, bias: false, per_head: false}", 2949120, false);
+}
+
+/* By columns every module is for itself: of the output layers' 3072 columns 152, of 768 everywhere else 38. */
+TEST(rowsft_by_columns)
+{
+    base("rowsft: {ratio: 0.05, bias: false, unit: column}", 12 * (4 * 38 * 768 + 38 * 3072 + 152 * 768), false);
+    base("rowsft: {rank: 8, bias: true, per_head: false}", 12 * 8 * (5 * 768 + 3072 + 6), false);
+}
+
+/* A set that changes can reach every entry of the 24 feed-forward matrices of 2,359,296; 28,000 of each move in a step.
+ * The dense rest is what LoRA on those matrices leaves dense: 68,669,186 - 645,120, head included. */
+TEST(sparsegrad)
+{
+    enum { MATRICES = 24 * 2359296, REST = 68669186 - 645120, BIASES = 12 * (3072 + 768) };
+    base("sparsegrad", MATRICES + REST - BASE_HEAD, false);
+    base("sparsegrad: {train_rest: false}", MATRICES + BIASES, false);
+    base("gradtopk", MATRICES + REST - BASE_HEAD, false);
+    base("gmt", MATRICES + REST - BASE_HEAD, false);
 }

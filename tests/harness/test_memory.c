@@ -65,3 +65,7 @@ static void expect_compact(const char *entry, size_t indices)
 }
 
 TEST(sift_is_compact) { expect_compact("sift", 226848); }
+
+TEST(rowsft_at_5_per_cent) { expect_share("rowsft: {ratio: 0.05}", .06); }
+
+TEST(rowsft_is_compact) { expect_compact("rowsft: {ratio: 0.05, bias: false, per_head: false}", 12 * (5 * 38 + 152)); }
