@@ -112,3 +112,10 @@ TEST(sift_everywhere)
     check_method("sift", "{target_modules: all, density: 0.5, select: random}");
     check_method("sift", "{target_modules: all-linear, density: 0.05, compat: reference}");
 }
+
+TEST(rowsft_everywhere)
+{
+    check_method("rowsft", "{ratio: 0.4, taylor_batches: 1, train_layernorm: true, train_embeddings: true}");
+    check_method("rowsft", "{ratio: 0.4, unit: column, importance: l1, ranking: global}");
+    check_method("rowsft", "{ratio: 0.4, importance: zotaylor, n_estimate: 1, data_split: 1, per_head: false}");
+}
