@@ -72,6 +72,51 @@ struct topk_cut topk_find_cut(const struct topk_span *span, size_t n_spans, size
     return (struct topk_cut){.key = prefix, .ties = k};
 }
 
+static key_bits median(key_bits a, key_bits b, key_bits c)
+{
+    key_bits low = a < b ? a : b, high = a < b ? b : a;
+    return c < low ? low : c > high ? high : c;
+}
+
+/* Moves what is larger than the pivot, or with `equal` what equals it, to the front; how many there are. No branch
+ * depends on a key. */
+static size_t to_front(key_bits *a, size_t n, key_bits pivot, bool equal)
+{
+    size_t front = 0;
+    for (size_t i = 0; i < n; i++) {
+        key_bits x = a[i];
+        a[i] = a[front];
+        a[front] = x;
+        front += equal ? x == pivot : x > pivot;
+    }
+    return front;
+}
+
+struct topk_cut topk_find_row_cut(const real *v, size_t n, size_t k, real *room)
+{
+    key_bits *a = (key_bits *)(void *)room;
+    assert(sizeof *a == sizeof *room && k > 0 && k <= n);
+    for (size_t i = 0; i < n; i++)
+        a[i] = key(v[i]);
+    for (;;) {
+        key_bits pivot = median(a[0], a[n / 2], a[n - 1]);
+        size_t above = to_front(a, n, pivot, false);
+        if (k <= above) {
+            n = above;
+            continue;
+        }
+        k -= above;
+        a += above;
+        n -= above;
+        size_t equal = to_front(a, n, pivot, true);
+        if (k <= equal)
+            return (struct topk_cut){.key = pivot, .ties = k};
+        k -= equal;
+        a += equal;
+        n -= equal;
+    }
+}
+
 bool topk_keeps(struct topk_cut *cut, real v)
 {
     key_bits x = key(v);

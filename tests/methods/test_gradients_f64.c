@@ -71,6 +71,7 @@ static const struct {
     {"dora", "{detach_norm: false}"}, /* the norm is taken for a constant: test_dora_f64.c */
     {"gmt", "{keep_ratio: 1}"},
     {"gradtopk", "{density: 1}"},
+    {"meprop", "{density: 1}"},
 };
 
 static const char *exact_options(const char *method)
@@ -92,6 +93,14 @@ TEST(lora_everywhere)
     check_method("lora", "{target_modules: all-linear, r: 3, lora_alpha: 7}");
     check_method("lora", "{target_modules: all-linear, r: 5, lora_dropout: 0.4}");
     check_method("lora", "{target_modules: [layer.1.*], use_rslora: true}");
+}
+
+TEST(adapters_with_their_layernorms)
+{
+    check_method("houlsby", "{variant: original, bottleneck: 5}");
+    check_method("houlsby", "{variant: mslora, bottleneck: 3}");
+    check_method("pfeiffer", "{variant: original, bottleneck: 5}");
+    check_method("pfeiffer", "{variant: mslora, bottleneck: 3}");
 }
 
 TEST(dora_through_its_norms)
