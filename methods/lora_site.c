@@ -139,8 +139,12 @@ void lora_site_start(const struct lora_site *s, uint64_t seed)
 
 const char *lora_site_peft(const struct lora_options *o, struct arena *a, struct err *e)
 {
+    static const struct opt rows[] = {LORA_OPTIONS, {0}};
+    const char *alpha = opt_value_text(opt_find(rows, "lora_alpha"), o, a, e);
+    const char *dropout = opt_value_text(opt_find(rows, "lora_dropout"), o, a, e);
+    TRY(alpha && dropout);
     return arena_printf(a, e,
-                        "\"r\": %lld, \"lora_alpha\": %.17g, \"lora_dropout\": %.17g, \"bias\": \"none\", "
+                        "\"r\": %lld, \"lora_alpha\": %s, \"lora_dropout\": %s, \"bias\": \"none\", "
                         "\"fan_in_fan_out\": false%s",
-                        o->r, o->lora_alpha, o->lora_dropout, o->use_rslora ? ", \"use_rslora\": true" : "");
+                        o->r, alpha, dropout, o->use_rslora ? ", \"use_rslora\": true" : "");
 }

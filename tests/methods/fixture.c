@@ -23,7 +23,7 @@ static struct model_config small_config(double dropout)
 
 static bool read_config(struct model_config *c, const struct run_spec *s, struct arena *a, struct err *e)
 {
-    *c = small_config(s->dropout);
+    *c = s->config ? *s->config : small_config(s->dropout);
     if (!s->golden)
         return true;
     struct model_source source;

@@ -23,6 +23,7 @@ struct run_spec {
     double max_grad_norm;         /* 0: no clipping                                             */
     struct optim_options optim;
     const char *golden;           /* folder in tests/golden/encoder; NULL: random weights       */
+    const struct model_config *config; /* of the encoder with random weights; NULL: the small one */
     const struct batch *first;    /* training batch 0, for probes                               */
     int n_first;                  /* so many training batches stand at `first`; 0: that one     */
     const struct run *from;       /* NULL, or the run whose indices and trained scalars are taken over in place of

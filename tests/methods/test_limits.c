@@ -145,124 +145,6 @@ TEST(sift_at_random_is_uniform)
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-/* A run of LoRA with random B, so that the branch does something. `factor` multiplies B. */
-static void open_lora(struct run *r, const char *options, double factor)
-{
-    open_run(r, "lora", options);
-    struct rng g = rng_stream(5, "B");
-    for (size_t i = 0; i < r->model.params.n; i++) {
-        struct param *p = r->model.params.item[i];
-        for (size_t k = 0; p->added && strstr(p->name, "lora_B") && k < param_size(p); k++)
-            p->w[k] = (real)(factor * 0.1 * rng_normal(&g));
-    }
-}
-
-static void same_lora(const char *options_a, double factor_a, const char *options_b, double factor_b)
-{
-    struct run a, b;
-    const struct batch *batch = random_batch(8, 3);
-    open_lora(&a, options_a, factor_a);
-    open_lora(&b, options_b, factor_b);
-    const real *x = run_logits(&a, batch, &e), *y = run_logits(&b, batch, &e);
-    for (int i = 0; i < 16; i++)
-        ASSERT_NEAR(x[i], y[i], 1e-6);
-    run_close(&a);
-    run_close(&b);
-}
-
-TEST(lora_alpha_scales_the_branch)
-{
-    same_lora("{lora_alpha: 16}", 1, "{lora_alpha: 8}", 2);
-    same_lora("{r: 4, lora_alpha: 8, use_rslora: true}", 1, "{r: 4, lora_alpha: 16}", 1);
-}
-
-/* Its masks come from the step, are those of training only, and leave the encoder's alone. */
-TEST(lora_dropout_draws_new_masks_every_step)
-{
-    struct run r;
-    const struct batch *batch = random_batch(8, 3);
-    open_lora(&r, "{lora_dropout: 0.5}", 1);
-    r.model.config.hidden_dropout_prob = r.model.config.attention_probs_dropout_prob = 0;
-    double first = run_loss(&r, batch);
-    assert_true(run_loss(&r, batch) == first);
-    r.env.step = 1;
-    assert_true(run_loss(&r, batch) != first);
-    run_close(&r);
-    same_lora("{lora_dropout: 0.5}", 1, NULL, 1);
-}
-
-TEST(lora_starts_as_peft_does)
-{
-    struct run r;
-    open_run(&r, "lora", NULL);
-    for (size_t i = 0; i < r.model.params.n; i++) {
-        const struct param *p = r.model.params.item[i];
-        double largest = 0, sum = 0, n = (double)param_size(p);
-        for (size_t k = 0; p->added && k < param_size(p); k++) {
-            largest = fmax(largest, fabs((double)p->w[k]));
-            sum += (double)p->w[k];
-        }
-        if (p->added && strstr(p->name, "lora_A")) {
-            assert_true(largest <= 0.25 && largest > 0.23); /* 1 / sqrt(16) */
-            ASSERT_NEAR(sum / n, 0, 4 * 0.25 / sqrt(3 * n));
-            assert_int_equal(p->rows, 8);
-        } else if (p->added) {
-            assert_true(largest == 0 && p->cols == 8);
-        }
-    }
-    assert_int_equal(param_trainable(&r.model.params, false), 4 * 8 * (16 + 16));
-    run_close(&r);
-}
-
-/* Rank by elimination with full pivoting in double: pivots below 1e-5 of the first are rounding. */
-static int rank_of(int n, double a[16][16])
-{
-    double first = 0;
-    for (int rank = 0; rank < n; rank++) {
-        int pr = rank, pc = rank;
-        for (int i = rank; i < n; i++)
-            for (int j = rank; j < n; j++)
-                if (fabs(a[i][j]) > fabs(a[pr][pc]))
-                    pr = i, pc = j;
-        first = rank ? first : fabs(a[pr][pc]);
-        if (fabs(a[pr][pc]) <= 1e-5 * first)
-            return rank;
-        for (int j = 0; j < n; j++) {
-            double x = a[rank][j];
-            a[rank][j] = a[pr][j];
-            a[pr][j] = x;
-        }
-        for (int i = 0; i < n; i++) {
-            double x = a[i][rank];
-            a[i][rank] = a[i][pc];
-            a[i][pc] = x;
-        }
-        for (int i = rank + 1; i < n; i++) {
-            double f = a[i][rank] / a[rank][rank];
-            for (int j = rank; j < n; j++)
-                a[i][j] -= f * a[rank][j];
-        }
-    }
-    return n;
-}
-
-TEST(lora_moves_a_weight_by_rank_r)
-{
-    struct run r;
-    double delta[16][16];
-    open_lora(&r, "{r: 3, lora_alpha: 6}", 1);
-    struct param *w = r.model.block[1].query.w;
-    memset(w->w, 0, 256 * sizeof(real)); /* what fold adds is then all there is */
-    train(&r, 2);
-    ASSERT_OK(r.method->fold(r.self, &r.env, &e), &e);
-    for (int i = 0; i < 256; i++)
-        delta[i / 16][i % 16] = (double)w->w[i];
-    assert_int_equal(rank_of(16, delta), 3);
-    run_close(&r);
-}
-
-/* ------------------------------------------------------------------------------------------------------------------ */
-
 /* ‖Δg‖ <= 1e-6 ‖g‖ over all requests: accumulation only changes the order of sums. */
 static void accumulate(const char *method, const char *options)
 {
@@ -292,6 +174,9 @@ TEST(micro_batches_add_up_to_the_batch)
 {
     accumulate("full", NULL);
     accumulate("lora", "{lora_dropout: 0.2}");
+    accumulate("dora", "{lora_dropout: 0.2}");
+    accumulate("dora", "{detach_norm: false}");
+    accumulate("ia3", NULL);
     accumulate("sift", "{density: 0.05}");
     accumulate("sift", "{density: 0.5}");
     accumulate("sift", "{density: 0.05, compat: reference}");
