@@ -1,5 +1,5 @@
 /*
- * A change of basis on both sides of a matrix [out, in]: M -> Pᵀ M Q for orthogonal P [out, out] and Q [in, in], and the
+ * A change of basis on both sides of a matrix [out, in]: M -> Pᵀ M Q for orthogonal P [out, out], Q [in, in], and the
  * way back for a few entries. Bases are stored with a vector a row, p = Pᵀ and q = Qᵀ; both NULL: nothing changes.
  */
 #ifndef METHODS_ROTATION_H

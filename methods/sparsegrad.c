@@ -294,7 +294,7 @@ const struct method method_sparsegrad = {
     .help = "trains the feed-forward weights where the step's gradient is largest in a basis found from the first "
             "gradients, all else densely",
     .about =
-        "Phase 0 stacks the gradients of the feed-forward weights of all layers over `phase0_batches` training batches, "
+        "Phase 0 stacks the gradients of the feed-forward weights of all layers over `phase0_batches` batches, "
         "one stack for the intermediate and one for the output matrices, and takes the two orthogonal factors of its "
         "higher-order SVD: P, the eigenvectors of sum G G^T, and Q, those of sum G^T G, the strongest first (section "
         "3.1). Matrices are added to the two sums as a tap shows them; the stack never exists. From then on each step "
