@@ -215,7 +215,8 @@ TEST(the_basis_gathers_the_energy_of_low_rank_gradients)
  */
 TEST(rotations_by_hand)
 {
-    real p[4] = {(real).6, (real).8, (real).8, (real)-.6}, q[4] = {0, 1, 1, 0}, m[4] = {10, 5, 0, 0}, room[4], w[4] = {1, 1, 1, 1};
+    real p[4] = {(real).6, (real).8, (real).8, (real)-.6}, q[4] = {0, 1, 1, 0};
+    real m[4] = {10, 5, 0, 0}, room[4], w[4] = {1, 1, 1, 1};
     const double rotated[4] = {3, 6, 4, 8}, moved[4] = {7, 1, 9, 1};
     struct rotation r = {2, 2, p, q};
     rotate(&r, m, room);

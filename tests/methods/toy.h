@@ -1,7 +1,7 @@
 /*
- * A model of one layer that consists of its feed-forward linears alone, intermediate [3, 4] and output [4, 3] with their
- * biases, whose gradients a test writes down itself: for examples small enough to be worked out by hand. There is no
- * forward or backward; hooks are called in the order of methods/method.h.
+ * A model of one layer that consists of its feed-forward linears alone, intermediate [3, 4] and output [4, 3] with
+ * their biases, whose gradients a test writes down itself: for examples small enough to be worked out by hand. There is
+ * no forward or backward; hooks are called in the order of methods/method.h.
  */
 #ifndef TESTS_METHODS_TOY_H
 #define TESTS_METHODS_TOY_H
