@@ -85,6 +85,30 @@ static size_t meta_end(const char **metadata)
     return n;
 }
 
+/* In place of values that are trained: every parameter whole. The lists of indices stay. A parameter that got nothing
+ * of the shared room has the form `none`. */
+static bool make_full(const struct model *m, struct arena *a, struct tensor **tensor, size_t *n, const char **meta,
+                      struct err *e)
+{
+    struct tensor *all = ARENA_NEW(a, MEM_SCRATCH, struct tensor, m->params.n + *n, e);
+    size_t count = 0, end = meta_end(meta);
+    TRY(all);
+    for (size_t i = 0; i < m->params.n; i++) {
+        const struct param *p = m->params.item[i];
+        all[count++] = whole(p);
+        if (p->pooled == GRAD_NONE || p->grad.form != GRAD_NONE)
+            continue;
+        TRY(meta[end++] = arena_printf(a, e, "%s.form", p->name));
+        meta[end++] = form_names[GRAD_NONE];
+    }
+    for (size_t i = 0; i < *n; i++)
+        if ((*tensor)[i].type == TENSOR_U32)
+            all[count++] = (*tensor)[i];
+    *tensor = all;
+    *n = count;
+    return true;
+}
+
 static bool write_in(struct arena *a, const struct model *m, const char *path, bool full, const char *const *metadata,
                      size_t *bytes, struct err *e)
 {
@@ -92,10 +116,8 @@ static bool write_in(struct arena *a, const struct model *m, const char *path, b
     const char **meta;
     size_t n;
     TRY(delta_tensors(m, 0, a, &tensor, &n, &meta, e));
-    if (full)
-        for (n = 0; n < m->params.n; n++)
-            tensor[n] = whole(m->params.item[n]);
-    size_t end = full ? 0 : meta_end(meta);
+    TRY(!full || make_full(m, a, &tensor, &n, meta, e));
+    size_t end = meta_end(meta);
     for (size_t i = 0; metadata && metadata[i] && i < 60; i++)
         meta[end++] = metadata[i];
     meta[end] = NULL;
@@ -116,6 +138,13 @@ bool delta_write(const struct model *m, const char *path, bool full, const char 
     return ok;
 }
 
+/* The tensor of a file that holds all weights; NULL: the file holds those that are trained. */
+static const struct tensor *stored_whole(const struct param *p, const struct safetensors *file)
+{
+    const struct tensor *t = safetensors_find(file, p->name);
+    return t && t->type == TENSOR_REAL && tensor_count(t) == param_size(p) ? t : NULL;
+}
+
 /* An index list [n] of the file, ascending and in range; NULL is an error. */
 static const uint32_t *stored_index(const struct param *p, const struct safetensors *file, const char *ending,
                                     long long n, size_t *found, struct err *e)
@@ -125,9 +154,10 @@ static const uint32_t *stored_index(const struct param *p, const struct safetens
     const struct tensor *t = safetensors_need(file, name, TENSOR_U32, n, e);
     TRY(t);
     const uint32_t *index = t->data;
+    size_t units = param_units(p, p->grad.form, p->grad.block);
     *found = tensor_count(t);
     for (size_t i = 0; i < *found; i++)
-        if (index[i] >= param_size(p) || (i && index[i] <= index[i - 1])) {
+        if (index[i] >= units || (i && index[i] <= index[i - 1])) {
             err_at(e, ERR_INPUT, file->path, 0, 0, "tensor `%s` is no ascending list of indices", name);
             return NULL;
         }
@@ -139,13 +169,14 @@ static bool apply_moving(struct param *p, const struct safetensors *file, struct
     size_t n, trained;
     const uint32_t *index = stored_index(p, file, "index", -1, &n, e);
     TRY(index);
-    const struct tensor *t = safetensors_need(file, p->name, TENSOR_REAL, (long long)n, e);
+    const struct tensor *all = stored_whole(p, file);
+    const struct tensor *t = all ? all : safetensors_need(file, p->name, TENSOR_REAL, (long long)n, e);
     TRY(t);
     const uint32_t *mask = stored_index(p, file, "mask", (long long)p->grad.n, &trained, e);
     TRY(mask);
     const real *v = t->data;
     for (size_t i = 0; i < n; i++) {
-        p->w[index[i]] = v[i];
+        p->w[index[i]] = v[all ? index[i] : i];
         p->touched[index[i] / 8] |= (uint8_t)(1u << index[i] % 8);
     }
     memcpy(p->grad.idx, mask, trained * sizeof *mask);
@@ -166,8 +197,12 @@ static bool apply_partial(struct param *p, const struct safetensors *file, struc
     const uint32_t *index = stored_index(p, file, "index", (long long)p->grad.n, &n, e);
     TRY(index);
     memcpy(p->grad.idx, index, n * sizeof *index);
-    const struct tensor *v = safetensors_need(file, p->name, TENSOR_REAL, (long long)p->grad.size, e);
-    TRY(v);
+    const struct tensor *v = stored_whole(p, file);
+    if (v) {
+        memcpy(p->w, v->data, v->bytes);
+        return true;
+    }
+    TRY(v = safetensors_need(file, p->name, TENSOR_REAL, (long long)p->grad.size, e));
     param_scatter(p, v->data);
     return true;
 }
@@ -177,6 +212,10 @@ static bool stored_units(const struct param *p, const struct safetensors *file, 
 {
     char name[640];
     const struct tensor *v = safetensors_find(file, p->name);
+    snprintf(name, sizeof name, "%s.form", p->name);
+    const char *form = safetensors_metadata(file, name);
+    if (form && strcmp(form, form_names[GRAD_NONE]) == 0)
+        v = NULL;
     snprintf(name, sizeof name, "%s.%s", p->name, p->touched ? "mask" : "index");
     const struct tensor *index = safetensors_find(file, name);
     size_t most = param_units(p, p->pooled, p->pooled_block);

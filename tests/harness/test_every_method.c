@@ -65,7 +65,7 @@ static struct run_spec *prepared(const char *model, const char *entry)
     snprintf(text, sizeof text,
              "model: %s\ntasks: [synth_sentiment]\nmethods:\n  - %s\n"
              "train: {max_steps: 12, batch_size: 8, max_seq_length: 24, learning_rate: 1.0e-2, weight_decay: 0.1,\n"
-             "        hidden_dropout_prob: 0.1, save_steps: 5, eval_strategy: steps, eval_steps: 6}\n",
+             "        hidden_dropout_prob: 0.1, save_steps: 5, eval_strategy: steps, eval_steps: 2}\n",
              model, entry);
     test_file("spec.yaml", text);
     struct spec *s = spec_read("spec.yaml", NULL, 0, 60, test_arena(), &e);
@@ -121,19 +121,60 @@ static void evaluated(struct session *s, const struct run_spec *r, const char *d
     ASSERT_OK(session_start(s, true, &e) && evaluate(s, &improved, &e), &e);
 }
 
+static void reload_last(const struct run_spec *r, const struct run_record *record)
+{
+    struct session s;
+    evaluated(&s, r, file_of(r, ".safetensors"));
+    expect_scores(&s.record.predictions, &record->predictions, 0);
+    session_close(&s);
+}
+
+/* The weights of the best evaluation, where that is not the last. */
+static void reload_best(const struct run_spec *r, const struct run_record *record)
+{
+    struct session s;
+    if (!io_exists(file_of(r, ".best.safetensors")))
+        return;
+    evaluated(&s, r, file_of(r, ".best.safetensors"));
+    assert_true(series_find(&s.record.eval, "loss")->v[0] ==
+                series_find(&record->eval, "loss")->v[record->best_row]);
+    session_close(&s);
+}
+
 static void reload(const char *entry)
 {
     print_message("%s\n", entry);
     struct run_spec *r = prepared("model", entry);
     ASSERT_OK(run_execute(r, &env, &e), &e);
     struct run_record record = record_of(r);
-    struct session s;
-    evaluated(&s, r, file_of(r, ".safetensors"));
-    expect_scores(&s.record.predictions, &record.predictions, 0);
-    session_close(&s);
+    reload_last(r, &record);
+    reload_best(r, &record);
 }
 
 TEST(a_delta_reloaded_predicts_the_same_bits) { each(reload); }
+
+/* keep: full stores all weights, and still what was trained of them. */
+TEST(full_weights_reloaded_predict_the_same_bits)
+{
+    static const char *const entries[] = {
+        "lora",
+        "sift: {density: 0.1}",
+        "sift: {density: 0.1, refresh_every: 3}",
+        "sift: {density: 0.1, ranking: global, refresh_every: 3}",
+        "rowsft",
+        "rowsft: {ranking: global}",
+    };
+    log_set_level(LOG_QUIET);
+    set_up();
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        struct run_spec *r = prepared("model", entries[i]);
+        r->keep = KEEP_FULL;
+        ASSERT_OK(run_execute(r, &env, &e), &e);
+        struct run_record record = record_of(r);
+        reload_last(r, &record);
+        reload_best(r, &record);
+    }
+}
 
 /* A run whose result cannot be written (a directory has its name) leaves its last checkpoint. */
 static void resume(const char *entry)
