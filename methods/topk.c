@@ -78,18 +78,17 @@ static key_bits median(key_bits a, key_bits b, key_bits c)
     return c < low ? low : c > high ? high : c;
 }
 
-/* Moves what is larger than the pivot, or with `equal` what equals it, to the front; how many there are. No branch
- * depends on a key. */
-static size_t to_front(key_bits *a, size_t n, key_bits pivot, bool equal)
+/* Keeps of a [n] what is above the pivot, or what is below it, at the front; how many that is. No branch depends on a
+ * key. */
+static size_t keep_side(key_bits *a, size_t n, key_bits pivot, bool above)
 {
-    size_t front = 0;
+    size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         key_bits x = a[i];
-        a[i] = a[front];
-        a[front] = x;
-        front += equal ? x == pivot : x > pivot;
+        a[kept] = x;
+        kept += above ? x > pivot : x < pivot;
     }
-    return front;
+    return kept;
 }
 
 struct topk_cut topk_find_row_cut(const real *v, size_t n, size_t k, real *room)
@@ -99,21 +98,16 @@ struct topk_cut topk_find_row_cut(const real *v, size_t n, size_t k, real *room)
     for (size_t i = 0; i < n; i++)
         a[i] = key(v[i]);
     for (;;) {
-        key_bits pivot = median(a[0], a[n / 2], a[n - 1]);
-        size_t above = to_front(a, n, pivot, false);
-        if (k <= above) {
-            n = above;
-            continue;
+        key_bits pivot = median(a[0], a[n / 2], a[n - 1]), above = 0, equal = 0;
+        for (size_t i = 0; i < n; i++) {
+            above += a[i] > pivot;
+            equal += a[i] == pivot;
         }
-        k -= above;
-        a += above;
-        n -= above;
-        size_t equal = to_front(a, n, pivot, true);
-        if (k <= equal)
-            return (struct topk_cut){.key = pivot, .ties = k};
-        k -= equal;
-        a += equal;
-        n -= equal;
+        if (k > above && k <= above + equal)
+            return (struct topk_cut){.key = pivot, .ties = k - above};
+        bool up = k <= above;
+        n = keep_side(a, n, pivot, up);
+        k -= up ? 0 : above + equal;
     }
 }
 

@@ -27,8 +27,8 @@ struct topk_cut {
 /* The cut for the k (<= sum of n) largest |v| over the spans; for k == 0 one that keeps nothing. */
 struct topk_cut topk_find_cut(const struct topk_span *span, size_t n_spans, size_t k);
 
-/* The cut in one row, by partition: several times faster than counting for a few thousand entries. room [n] is
- * overwritten; 0 < k <= n. */
+/* The cut in one row, by partition instead of counting: faster for some hundred entries. room [n] is overwritten;
+ * 0 < k <= n. */
 struct topk_cut topk_find_row_cut(const real *v, size_t n, size_t k, real *room);
 
 /* Is v among them? Asked once for every entry, in the order of spans and offsets: ties are handed out as they come. */

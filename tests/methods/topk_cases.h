@@ -38,6 +38,17 @@ static void compare(const real *v, size_t n, size_t k)
     topk(v, n, k, got);
     assert_memory_equal(got, want, k * sizeof *want);
     assert_int_equal(got[k], 12345);
+    if (k == 0)
+        return;
+    static real room[MOST];
+    struct topk_cut cut = topk_find_row_cut(v, n, k, room);
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        if (topk_keeps(&cut, v[i])) {
+            assert_true(found < k && want[found] == i);
+            found++;
+        }
+    assert_int_equal(found, k);
 }
 
 static void each_count(const real *v, size_t n)
