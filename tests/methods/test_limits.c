@@ -42,6 +42,7 @@ TEST(sift_of_everything_is_full)
 {
     same_weights("sift", "{density: 1, target_modules: all}", "full", NULL);
     same_weights("sift", "{density: 1}", "full", "{target_modules: [query, key, value, attention.output.dense]}");
+    same_weights("sift", "{density: 1, ranking: global, refresh_every: 2, target_modules: all}", "full", NULL);
     same_weights("sift", "{density: 1, select: random}", "full",
                  "{target_modules: [query, key, value, attention.output.dense]}");
     same_weights("sift", "{density: 1, select: magnitude, target_modules: LayerNorm}", "full",
