@@ -72,6 +72,7 @@ static const struct {
     {"gmt", "{keep_ratio: 1}"},
     {"gradtopk", "{density: 1}"},
     {"meprop", "{density: 1}"},
+    {"sparsegrad", "{basis: identity, density: 1}"}, /* the gradient lies in its basis: test_sparsegrad.c */
 };
 
 static const char *exact_options(const char *method)
