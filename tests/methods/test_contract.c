@@ -42,6 +42,8 @@ static const struct variant more[] = {
     {"rowsft", "{importance: wanda, taylor_batches: 2, target_modules: [query, output.dense], bias: false}"},
     {"rowsft", "{importance: random, train_layernorm: true, train_embeddings: true}"},
     {"rowsft", "{taylor_batches: 1, init: kaiming}", .starts_apart = true},
+    {"pactuning", "{target_modules: all, compat: reference, gamma_min: 0.5, gamma_max: 20, k_examples: 4}"},
+    {"pactuning", "{stage1_steps: 0, target_modules: query, k_examples: 1}"},
     {"sift", "{density: 0.05, target_modules: all}"},
     {"sparsegrad", "{k: 20, basis: random, train_rest: false}"},
     {"sparsegrad", "{k: 20, basis: identity, train_layernorm: false}"},
@@ -416,7 +418,7 @@ static void allocation(const struct variant *v)
     struct run r;
     struct run_spec s = spec_of(v);
     bool done = false;
-    for (long n = 0; !done; n++) {
+    for (long n = 0; !done; n += 1 + n / 100) { /* many allocations are many probes: then not every one */
         e = (struct err){0};
         arena_fail_at(n);
         done = run_open(&r, &s, &e) && run_step(&r, s.first, 1, 1, NULL, &e);
