@@ -48,6 +48,10 @@ TEST(counts_of_roberta_large)
 {
     struct run_plan p = plan_of("model: zoo:roberta-large\ntasks: mrpc\nmethods: sift\n", NULL, 0);
     assert_int_equal(p.trainable, 806208);
+    p = plan_of("model: zoo:roberta-large\ntasks: mrpc\nmethods:\n- sift: {ranking: global, refresh_every: 50}\n", NULL,
+                0);
+    assert_int_equal(p.trainable, 806208);
+    ASSERT_NEAR(p.bytes[MEM_METHOD], 96 * (1048576 + 1024) / 8., 64 * 400); /* a bit for what was ever trained */
 }
 
 /* Full: a gradient and two moments beside each weight. Compact methods pay for what they train. */

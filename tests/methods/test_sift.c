@@ -122,6 +122,46 @@ TEST(nothing_captures_more_than_the_gradient)
     run_close(&dense);
 }
 
+/* In place of each gradient what `select` ranks, the plain way. */
+static void score_gradients(const struct run *dense, const char *select)
+{
+    for (size_t i = 0; i < dense->model.params.n; i++) {
+        const struct param *p = dense->model.params.item[i];
+        size_t cols = (size_t)p->cols, n = param_size(p);
+        double row[64] = {0}, column[64] = {0};
+        for (size_t k = 0; k < n; k++) {
+            row[k / cols] += pow((double)p->grad.v[k], 2);
+            column[k % cols] += pow((double)p->grad.v[k], 2);
+        }
+        for (size_t k = 0; k < n; k++) {
+            real *g = &p->grad.v[k];
+            if (strcmp(select, "snip") == 0)
+                *g *= p->w[k];
+            if (strcmp(select, "bottom") == 0)
+                *g = 1 / *g;
+            if (strcmp(select, "outer") == 0)
+                *g = (real)(sqrt(row[k / cols]) * sqrt(column[k % cols]));
+        }
+    }
+}
+
+TEST(snip_bottom_and_outer_rank_by_their_scores)
+{
+    static const char *const select[] = {"snip", "bottom", "outer"};
+    for (size_t i = 0; i < 3; i++) {
+        struct run r, dense;
+        char options[64];
+        snprintf(options, sizeof options, "{density: 0.1, select: %s}", select[i]);
+        open_run(&r, options);
+        open_full(&dense, 0.1);
+        ASSERT_OK(run_gradients(&dense, dense.spec.first, 1, NULL, &e), &e);
+        score_gradients(&dense, select[i]);
+        expect_largest(&r, &dense);
+        run_close(&r);
+        run_close(&dense);
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------------------------ */
 
 /* Gradients of the targets joined, [*n], with where each parameter begins. */
