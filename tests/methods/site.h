@@ -4,7 +4,7 @@
 
 #include "tests/methods/fixture.h"
 
-enum { SITE_TOKENS = 2, SITE_OUT = 3, SITE_IN = 4 };
+enum { SITE_TOKENS = 2, SITE_OUT = 3, SITE_IN = 4, SITE_SCRATCH = 512 };
 
 struct site {
     struct run r;
@@ -12,10 +12,12 @@ struct site {
     struct batch batch;
     struct pass pass;
     int32_t start[2], row[1];
-    real scratch[512], panels[512];
+    size_t room;             /* reals of scratch that the method asked for */
+    real scratch[SITE_SCRATCH], panels[SITE_SCRATCH];
 };
 
-/* The method as its options say (they must name intermediate.dense alone), attached to these weights. */
+/* The method as its options say (they must name intermediate.dense alone), attached to these weights. Closing asserts
+ * that it kept to the scratch it had asked for. */
 void site_open(struct site *s, const char *method, const char *options, const real *w, const real *b);
 void site_close(struct site *s);
 
