@@ -200,8 +200,8 @@ static void gradients(const char *options, bool rotated_bias)
     }
     for (size_t i = 0; i < r.model.params.n; i++) {
         const struct param *p = r.model.params.item[i], *q = full.model.params.item[i];
-        bool mlp = strstr(p->name, "intermediate") || (strstr(p->name, "output.dense") && !strstr(p->name, "attention"));
-        if (!mlp)
+        bool attention = strstr(p->name, "attention");
+        if (attention || !(strstr(p->name, "intermediate") || strstr(p->name, "output.dense")))
             assert_memory_equal(p->grad.v, q->grad.v, param_size(p) * sizeof(real));
     }
     run_close(&r);
