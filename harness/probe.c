@@ -89,8 +89,9 @@ static bool loss_alone(struct probe *self, const struct probe_batch *b, double *
     struct arena_mark mark = arena_mark(p->arena);
     struct probe_pass x;
     bool ok = open_pass(&x, p, b, WORKSPACE_EVAL, e);
-    if (ok)
-        *loss = forward(&x, &p->session->model);
+    double mean = ok ? forward(&x, &p->session->model) : 0;
+    if (loss)
+        *loss = mean;
     arena_release(p->arena, mark);
     return ok;
 }

@@ -56,7 +56,7 @@ struct probe {
     /* Gradient of the mean loss, shown parameter by parameter to the tap (only those with p->tapped; the tap's `dense`
      * is the probe's to fill). Loss into *loss where not NULL. */
     bool (*gradient)(struct probe *self, const struct probe_batch *b, struct tap *tap, double *loss, struct err *e);
-    /* The mean loss alone: forward only. */
+    /* The mean loss alone, into *loss where not NULL: forward only. */
     bool (*loss)(struct probe *self, const struct probe_batch *b, double *loss, struct err *e);
     /* Examples of training batch `number`, [*n], valid until the next call; label of an example: its class, or for a
      * regression its score. */

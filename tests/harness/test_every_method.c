@@ -27,6 +27,7 @@ static const char *const more[] = {
     "sift: {density: 0.1, refresh_every: 3}",
     "sift: {density: 0.1, ranking: global, refresh_every: 4, select_after: 3}",
     "sift: {select: fisher, ranking: global}",
+    "sift: {budget: match lora}",
     "rowsft: {ranking: global, unit: column}",
     "rowsft: {importance: zotaylor, init: kaiming, train_layernorm: true}",
     "sparsegrad: {phase0: update, train_rest: false, k: 20}",
@@ -34,7 +35,7 @@ static const char *const more[] = {
     "dora: {target_modules: all-linear, lora_dropout: 0.1}",
     "gmt: {keep_ratio: 0.05, granularity: global}",
     "gradtopk: {k: 10, state: lazy}",
-    "houlsby: {variant: original}",
+    "houlsby: {variant: original, budget: 20%}",
     "full: {train: {optim: sgd, momentum: 0.9}}",
 };
 
