@@ -16,6 +16,9 @@ static struct tensor whole(const struct param *p)
 
 static enum grad_form trained_form(const struct param *p) { return p->watched ? GRAD_NONE : p->grad.form; }
 
+/* Is it to be stored whole beside what is trained of it? */
+static bool moved(const struct param *p) { return p->moved && trained_form(p) != GRAD_DENSE; }
+
 static bool moves(const struct param *p) { return p->touched && p->grad.form == GRAD_ENTRIES; }
 
 /* What was ever trained, as entries, and what is trained now. */
@@ -34,6 +37,14 @@ static bool add_moving(const struct param *p, struct arena *a, struct tensor **a
     *(*at)++ = tensor_vector(mask_name, TENSOR_U32, p->grad.n, p->grad.idx);
     TRY(*(*meta)++ = arena_printf(a, e, "%s.form", p->name));
     *(*meta)++ = form_names[GRAD_ENTRIES];
+    return true;
+}
+
+static bool add_moved(const struct param *p, struct arena *a, struct tensor **at, struct err *e)
+{
+    struct tensor t = whole(p);
+    TRY(t.name = arena_printf(a, e, "%s.moved", p->name));
+    *(*at)++ = t;
     return true;
 }
 
@@ -61,13 +72,15 @@ static bool add_partial(const struct param *p, struct arena *a, struct tensor **
 bool delta_tensors(const struct model *m, size_t extra, struct arena *a, struct tensor **tensor, size_t *n,
                    const char ***metadata, struct err *e)
 {
-    size_t room = 3 * m->params.n + extra;
+    size_t room = 4 * m->params.n + extra;
     TRY(*tensor = ARENA_NEW(a, MEM_SCRATCH, struct tensor, room, e));
     TRY(*metadata = ARENA_NEW(a, MEM_SCRATCH, const char *, 4 * m->params.n + 64, e));
     struct tensor *at = *tensor;
     const char **meta = *metadata;
     for (size_t i = 0; i < m->params.n; i++) {
         const struct param *p = m->params.item[i];
+        if (moved(p))
+            TRY(add_moved(p, a, &at, e));
         if (trained_form(p) == GRAD_DENSE)
             *at++ = whole(p);
         else if (trained_form(p) != GRAD_NONE)
@@ -207,6 +220,23 @@ static bool apply_partial(struct param *p, const struct safetensors *file, struc
     return true;
 }
 
+/* The tensor under this name, which has as many scalars as p, is all of p. */
+static bool apply_whole(struct param *p, const struct safetensors *file, const char *name, struct err *e)
+{
+    const struct tensor *v = safetensors_need(file, name, TENSOR_REAL, (long long)param_size(p), e);
+    TRY(v);
+    memcpy(p->w, v->data, v->bytes);
+    return true;
+}
+
+/* A full file has it under its own name. */
+static bool apply_moved(struct param *p, const struct safetensors *file, struct err *e)
+{
+    char name[640];
+    snprintf(name, sizeof name, "%s.moved", p->name);
+    return apply_whole(p, file, safetensors_find(file, name) ? name : p->name, e);
+}
+
 /* What the file holds of a pooled parameter: absent, whole, or as many units as its index list has. */
 static bool stored_units(const struct param *p, const struct safetensors *file, size_t *n, struct err *e)
 {
@@ -250,15 +280,12 @@ bool delta_apply(struct model *m, const struct safetensors *file, struct arena *
     TRY(deal_as_stored(m, file, a, e));
     for (size_t i = 0; i < m->params.n; i++) {
         struct param *p = m->params.item[i];
-        if (trained_form(p) == GRAD_NONE)
-            continue;
-        if (p->grad.form != GRAD_DENSE) {
+        if (moved(p))
+            TRY(apply_moved(p, file, e));
+        if (trained_form(p) == GRAD_DENSE)
+            TRY(apply_whole(p, file, p->name, e));
+        else if (trained_form(p) != GRAD_NONE)
             TRY(apply_partial(p, file, e));
-            continue;
-        }
-        const struct tensor *v = safetensors_need(file, p->name, TENSOR_REAL, (long long)param_size(p), e);
-        TRY(v);
-        memcpy(p->w, v->data, v->bytes);
     }
     return true;
 }
@@ -285,6 +312,7 @@ size_t delta_bytes(const struct model *m)
         const struct param *p = m->params.item[i];
         size_t values = moves(p) ? param_touched(p, NULL) : p->grad.size;
         size_t indices = moves(p) ? values + p->grad.n : p->grad.n;
+        bytes += moved(p) ? param_size(p) * sizeof(real) : 0;
         if (trained_form(p) != GRAD_NONE)
             bytes += values * sizeof(real) + indices * sizeof(uint32_t);
     }

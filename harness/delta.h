@@ -2,8 +2,9 @@
  * What was trained, as a safetensors file: for every parameter with a request its trained values under its own name,
  * and beside a partial request the list of its indices as `<name>.index` with form and block in the metadata
  * (`<name>.form`: rows, cols, blocks or entries). Where requests have moved, values and indices are those of all
- * entries that were ever trained, and `<name>.mask` lists the ones that are trained now. A full file holds every
- * parameter whole, and the same lists. Reading it into a model with the same requests gives the same weights.
+ * entries that were ever trained, and `<name>.mask` lists the ones that are trained now. What a selection has moved
+ * beyond what is trained stands whole under `<name>.moved`. A full file holds every parameter whole, and the same
+ * lists. Reading it into a model with the same requests gives the same weights.
  */
 #ifndef HARNESS_DELTA_H
 #define HARNESS_DELTA_H

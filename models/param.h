@@ -51,6 +51,7 @@ struct param {
     bool tapped;        /* its dense gradient is wanted by the tap of a pass */
     bool watched;       /* its gradient counts for clipping, but it is never trained: no state, not in counts */
     bool self_stepped;  /* its method takes its steps: trained and counted, but without optimizer state       */
+    bool moved;         /* selection changes all of it, trained or not: a delta holds it whole                */
     enum grad_form pooled; /* form it takes from the room it shares, GRAD_NONE: a room of its own             */
     int pooled_block;   /* BLOCKS                                  */
     real *w;            /* [rows, cols], NULL while only planned   */

@@ -246,6 +246,8 @@ static bool take_over(struct run *r, const struct run *from, struct err *e)
         TRY(values);
         assert_int_equal(to->item[i]->grad.size, p->grad.size);
         param_gather(p, p->w, values);
+        if (p->moved)
+            memcpy(to->item[i]->w, p->w, param_size(p) * sizeof *values);
         param_set_index(to->item[i], p->grad.idx);
         param_scatter(to->item[i], values);
         take_over_touched(to->item[i], p);
