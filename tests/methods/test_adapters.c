@@ -40,17 +40,19 @@ static void open_hand(struct hand *h, const char *method, const char *options)
     static const real zero[12];
     site_open(&h->s, method, options, zero, zero);
     h->i = &h->s.r.model.block[0].output_insert;
-    assert_true(h->i->ops->kept(h->i, 2) <= 64 && h->i->ops->scratch(h->i, 2) <= 512);
+    h->s.room = h->i->ops->scratch(h->i, SITE_TOKENS);
+    assert_true(h->i->ops->kept(h->i, SITE_TOKENS) <= 64);
     set(h, "up.weight", up);
     set(h, "up.bias", up_b);
 }
 
+/* Of forward only `kept` is left when backward comes. */
 static void pass_through(struct hand *h, real *x, real *d)
 {
-    h->i->ops->forward(h->i, &h->s.pass, 2, x, h->kept);
+    h->i->ops->forward(h->i, &h->s.pass, SITE_TOKENS, x, h->kept);
     param_zero_grads(&h->s.r.model.params);
-    memset(h->s.scratch, 0, sizeof h->s.scratch);
-    ASSERT_OK(h->i->ops->backward(h->i, &h->s.pass, 2, h->kept, d, h->s.panels, &e), &e);
+    memset(h->s.scratch, 0, h->s.room * sizeof(real));
+    ASSERT_OK(h->i->ops->backward(h->i, &h->s.pass, SITE_TOKENS, h->kept, d, h->s.panels, &e), &e);
 }
 
 /*

@@ -19,9 +19,9 @@ static void open_run(struct run *r, const char *method, const char *options)
 #define ALONE ", target_modules: intermediate.dense, train_rest: false}"
 
 static const real w[] = {1, 0, 2, 0, 0, 1, 0, 1, 1, 1, 0, 0}, b[] = {0, 0, 0};
-static const real x[] = {1, 2, 0, 1, 0, 1, 1, 0}, dy[] = {3, -1, 2, 1, -4, -2};
+static const real x[] = {1, 2, 0, 1, 0, 1, 1, 0}, dy[] = {3, 1, 2, 1, -4, -2};
 
-/* The bias always gets the column sums of dy as it came: (3 + 1, -1 - 4, 2 - 2). */
+/* The bias always gets the column sums of dy as it came: (3 + 1, 1 - 4, 2 - 2). */
 static void by_hand(const char *options, const real *gw, const real *want_dx)
 {
     static struct site s;
@@ -29,12 +29,12 @@ static void by_hand(const char *options, const real *gw, const real *want_dx)
     site_open(&s, "meprop", options, w, b);
     site_backward(&s, x, dy, dx);
     site_same("gW", 12, s.l->w->grad.v, gw);
-    site_same("gb", 3, s.l->b->grad.v, (const real[]){4, -5, 0});
+    site_same("gb", 3, s.l->b->grad.v, (const real[]){4, -3, 0});
     site_same("dx", 8, dx, want_dx);
     site_close(&s);
 }
 
-/* k = 1 keeps 3 of (3 -1 2) and -4 of (1 -4 -2): gW = 3 x_0 in row 0, -4 x_1 in row 1; dx = 3 W_0, -4 W_1. k = 2 keeps
+/* k = 1 keeps 3 of (3 1 2) and -4 of (1 -4 -2): gW = 3 x_0 in row 0, -4 x_1 in row 1; dx = 3 W_0, -4 W_1. k = 2 keeps
  * (3 0 2) and (0 -4 -2) and adds 2 x_0 - 2 x_1 in row 2; dx = 3 W_0 + 2 W_2, -4 W_1 - 2 W_2. */
 TEST(per_token_by_hand)
 {
@@ -46,14 +46,14 @@ TEST(per_token_by_hand)
             (const real[]){5, 2, 6, 0, -2, -6, 0, -4});
 }
 
-/* Column sums of |dy| are (4 5 4). k = 1 takes column 1: gW_1 = -x_0 - 4 x_1, dx = -W_1, -4 W_1; k = 2 takes column 0
- * too, the first of two equals: gW_0 = 3 x_0 + x_1, dx = 3 W_0 - W_1, W_0 - 4 W_1. */
+/* Column sums of |dy| are (4 5 4). k = 1 takes column 1: gW_1 = x_0 - 4 x_1, dx = W_1, -4 W_1; k = 2 takes column 0
+ * too, the first of two equals: gW_0 = 3 x_0 + x_1, dx = 3 W_0 + W_1, W_0 - 4 W_1. */
 TEST(unified_by_hand)
 {
-    by_hand("{k: 1, unified: true" ALONE, (const real[]){0, 0, 0, 0, -1, -6, -4, -1, 0, 0, 0, 0},
-            (const real[]){0, -1, 0, -1, 0, -4, 0, -4});
-    by_hand("{k: 2, unified: true" ALONE, (const real[]){3, 7, 1, 3, -1, -6, -4, -1, 0, 0, 0, 0},
-            (const real[]){3, -1, 6, -1, 1, -4, 2, -4});
+    by_hand("{k: 1, unified: true" ALONE, (const real[]){0, 0, 0, 0, 1, -2, -4, 1, 0, 0, 0, 0},
+            (const real[]){0, 1, 0, 1, 0, -4, 0, -4});
+    by_hand("{k: 2, unified: true" ALONE, (const real[]){3, 7, 1, 3, 1, -2, -4, 1, 0, 0, 0, 0},
+            (const real[]){3, 1, 6, 1, 1, -4, 2, -4});
 }
 
 /* x_t = e_t lays token t's kept gradient into column t of gW: exactly k entries of dy, none smaller than one left
