@@ -87,6 +87,14 @@ static void count_scalars(const struct model *m, struct run_plan *plan)
         plan->total += param_size(m->params.item[i]);
 }
 
+/* Of a probe of one batch in the middle of training: its workspace and its piece. */
+static void probe_bytes(const struct run_spec *r, const struct model *m, size_t n, size_t bytes[MEM_TAGS])
+{
+    struct workspace_shape shape = run_workspace_shape(r, true, n, (int)r->train.max_seq_length, 2);
+    workspace_bytes(m, &shape, bytes);
+    bytes[MEM_DATA] += packer_bytes(shape.max_seqs, shape.max_tokens);
+}
+
 static bool plan_in(const struct run_spec *r, struct run_plan *plan, struct arena *a, struct err *e)
 {
     struct model_config c;
@@ -104,6 +112,8 @@ static bool plan_in(const struct run_spec *r, struct run_plan *plan, struct aren
     count_bytes(r, m, &shape, plan->bytes);
     if (r->method->bytes)
         r->method->bytes(b.self, &b.env, plan->bytes);
+    if (b.env.probes)
+        probe_bytes(r, m, n, plan->bytes);
     plan->bytes[MEM_DATA] += data_bytes(r, rows, held, &shape);
     for (int t = 0; t < MEM_TAGS; t++)
         plan->bytes_total += plan->bytes[t];

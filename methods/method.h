@@ -33,6 +33,7 @@ struct method_env {
     long step;                 /* optimizer step, from 0                                          */
     int micro_batch;           /* within the step, from 0                                         */
     bool unsplit;              /* set by plan: a step's batch must run as one piece, with activation checkpointing */
+    bool probes;               /* set by plan: before_backward probes, whose buffers then stand beside training's */
     /* From select on: */
     struct probe *probe;       /* usable between steps and in before_backward                     */
     const struct optim_options *optim_options; /* of the training                                 */

@@ -116,6 +116,8 @@ static bool plan(void *self, struct method_env *env, struct err *e)
     TRY(check_compat(s, env, e) && choose_targets(s, env, e));
     if (s->compat == SIFT_REFERENCE)
         starve_first(s);
+    env->probes = s->refresh_every > 0 && s->select != SIFT_RANDOM && s->select != SIFT_MAGNITUDE &&
+                  s->select != SIFT_ALLOCATION;
     for (size_t i = 0; i < s->n; i++) {
         struct param *p = s->target[i];
         size_t k = kept_entries(s->density, param_size(p));
@@ -133,13 +135,31 @@ static bool moves(const struct sift *s, const struct param *p)
     return s->refresh_every > 0 && (p->grad.form == GRAD_ENTRIES || p->pooled != GRAD_NONE);
 }
 
+/* What a refresh takes while training's own buffers live, by what is large: the old masks, one tensor's gradient and
+ * its scores, or the sums of all. */
+static size_t refresh_scratch(const struct sift *s, const struct method_env *env)
+{
+    size_t masks = 0, sums = 0, largest = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        size_t n = param_size(s->target[i]);
+        masks += mem_round(s->target[i]->grad.n * sizeof(uint32_t));
+        sums += mem_round(n * sizeof(real));
+        largest = n > largest ? n : largest;
+    }
+    bool scores = s->select == SIFT_SNIP || s->select == SIFT_BOTTOM || s->select == SIFT_OUTER;
+    bool summed = s->select == SIFT_FISHER || s->select_batches > 1;
+    size_t dense = env->probes ? 1 + scores : 0;
+    return masks + dense * mem_round(largest * sizeof(real)) + (env->probes && summed ? sums : 0);
+}
+
 static void bytes(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS])
 {
     const struct sift *s = self;
-    (void)env;
     for (size_t i = 0; i < s->n; i++)
         if (moves(s, s->target[i]))
             bytes[MEM_METHOD] += mem_round(param_touched_bytes(s->target[i]));
+    if (s->refresh_every > 0)
+        bytes[MEM_SCRATCH] += refresh_scratch(s, env);
     if (s->compat == SIFT_REFERENCE)
         sift_reference_bytes(s, bytes);
 }

@@ -54,6 +54,20 @@ TEST(counts_of_roberta_large)
     ASSERT_NEAR(p.bytes[MEM_METHOD], 96 * (1048576 + 1024) / 8., 64 * 400); /* a bit for what was ever trained */
 }
 
+/* A refresh looks at a whole batch beside training's buffers, and has room for one tensor's gradient (two batches: for
+ * all of them); random masks need none of that. */
+TEST(probes_in_training_are_planned)
+{
+    struct run_plan never = roberta("methods=sift"), refresh = roberta("methods=[{sift: {refresh_every: 9}}]"),
+                    summed = roberta("methods=[{sift: {refresh_every: 9, select_batches: 2}}]"),
+                    random = roberta("methods=[{sift: {refresh_every: 9, select: random}}]");
+    assert_true(refresh.bytes[MEM_ACTIVATIONS] > never.bytes[MEM_ACTIVATIONS]);
+    assert_true(refresh.bytes[MEM_SCRATCH] > never.bytes[MEM_SCRATCH] + 4 * 768 * 768);
+    ASSERT_NEAR((double)summed.bytes[MEM_SCRATCH], (double)refresh.bytes[MEM_SCRATCH] + 4. * 48 * (768 * 768 + 768), 1);
+    assert_int_equal(random.bytes[MEM_ACTIVATIONS], never.bytes[MEM_ACTIVATIONS]);
+    assert_true(random.bytes[MEM_SCRATCH] < never.bytes[MEM_SCRATCH] + 4 * 768 * 768);
+}
+
 /* Full: a gradient and two moments beside each weight. Compact methods pay for what they train. */
 TEST(bytes_follow_requests)
 {
