@@ -189,6 +189,7 @@ static bool probe_gradient(struct probe *self, const struct probe_batch *b, stru
 
 static bool probe_loss(struct probe *self, const struct probe_batch *b, double *loss, struct err *e)
 {
+    assert_non_null(loss);
     return probe_gradient(self, b, NULL, loss, e);
 }
 
