@@ -107,12 +107,6 @@ TEST(head_and_full)
     large("full", 355361794 - LARGE_HEAD, false);
 }
 
-#define SKIP_WITHOUT(name)      \
-    do {                        \
-        if (!method_find(name)) \
-            skip();             \
-    } while (0)
-
 /* Biases: 4 d + f + d of the linear modules and 2 d of the LayerNorms of a layer, d of the embeddings' LayerNorm. */
 TEST(bitfit)
 {
@@ -156,7 +150,6 @@ TEST(lntuning)
 /* Blocks of 256 x 256. */
 TEST(smt)
 {
-    SKIP_WITHOUT("smt");
     base("smt: {blocks: 13}", 851968, false);
     large("smt: {blocks: 13}", 851968, false);
 }

@@ -69,3 +69,5 @@ TEST(sift_is_compact) { expect_compact("sift", 226848); }
 TEST(rowsft_at_5_per_cent) { expect_share("rowsft: {ratio: 0.05}", .06); }
 
 TEST(rowsft_is_compact) { expect_compact("rowsft: {ratio: 0.05, bias: false, per_head: false}", 12 * (5 * 38 + 152)); }
+
+TEST(smt_is_compact) { expect_compact("smt: {blocks: 13}", 13); }
