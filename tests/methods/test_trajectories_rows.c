@@ -18,7 +18,8 @@ static void follow(const char *file, const char *folder, const char *prefix, con
     trajectory_check_final(t, &r);
     for (size_t i = 0; i < r.model.params.n; i++) {
         const struct param *p = r.model.params.item[i];
-        if ((p->grad.form != GRAD_NONE) != (trajectory_find(t, "final.", p->name) != NULL))
+        bool there = trajectory_find(t, "final.", p->name) != NULL;
+        if (!p->moved && (p->grad.form != GRAD_NONE) != there)
             fail_msg("%s is trained here or there alone", p->name);
     }
     run_close(&r);
@@ -35,4 +36,16 @@ TEST(rowsft_regression)
 {
     follow("rowsft.safetensors", "reg", "reg.", "rowsft",
            "{ratio: 0.4, taylor_batches: 1, per_head: false, multivariable: true}", 0);
+}
+
+/* Blocks of 8, the largest that sides of 16 and 40 share. */
+TEST(smt_regression)
+{
+    follow("smt.safetensors", "reg", "reg.", "smt", "{blocks: 16, warmup_steps: 1}", 0.1);
+}
+
+TEST(smt_reference_classification)
+{
+    follow("smt.safetensors", "cls2", "cls2.", "smt",
+           "{blocks: 16, warmup_steps: 1, compat: reference, score: mean_abs}", 0.1);
 }
