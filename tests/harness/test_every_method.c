@@ -32,6 +32,7 @@ static const char *const more[] = {
     "rowsft: {importance: zotaylor, init: kaiming, train_layernorm: true}",
     "smt: {block: 4, density: 0.3, warmup_steps: 2, compat: reference}",
     "smt: {block: 4, density: 0.1, warmup_steps: 2, ranking: matrix, pools: mixture}",
+    "rowsft: {importance: qmtaylor, taylor_batches: 3, train_embeddings: true}",
     "sparsegrad: {phase0: update, train_rest: false, k: 20}",
     "sparsegrad: {compat: reference}",
     "dora: {target_modules: all-linear, lora_dropout: 0.1}",
