@@ -85,16 +85,22 @@ static void measure_kept(struct selection *x, const struct param *p, const real 
         x->kept += (double)g[p->grad.idx[i]] * (double)g[p->grad.idx[i]];
 }
 
+/* g NULL: by chance. */
+static const real *score_entries(const struct selection *x, const struct param *p, const real *g, struct err *e)
+{
+    if (g)
+        return entry_score(score_of(x->s), p, g, x->room, x->env->arena, e);
+    struct rng r = stream_of(x, p);
+    entry_score_random(&r, param_size(p), x->room);
+    return x->room;
+}
+
 /* Ranks the entries of target t by g: its gradient, its sum of squares, or its weights; NULL: by chance. */
 static bool rank(struct selection *x, size_t t, const real *g, struct err *e)
 {
     struct param *p = x->target[t];
-    const real *score = x->room;
-    struct rng r = stream_of(x, p);
-    if (g)
-        TRY(score = entry_score(score_of(x->s), p, g, x->room, x->env->arena, e));
-    else
-        entry_score_random(&r, param_size(p), x->room);
+    const real *score = score_entries(x, p, g, e);
+    TRY(score);
     if (g)
         x->all += sum_of_squares(g, param_size(p));
     if (x->ranking) {

@@ -164,6 +164,27 @@ TEST(snip_bottom_and_outer_rank_by_their_scores)
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
+struct value {
+    struct method_report report;
+    const char *name;
+    double value;
+};
+
+static void keep_value(struct method_report *self, const char *name, double value, const char *description)
+{
+    struct value *v = (struct value *)self;
+    assert_true(*description);
+    if (strcmp(name, v->name) == 0)
+        v->value = value;
+}
+
+static double reported(struct run *r, const char *name)
+{
+    struct value v = {{keep_value}, name, NAN};
+    r->method->report(r->self, &r->env, &v.report);
+    return v.value;
+}
+
 /* Gradients of the targets joined, [*n], with where each parameter begins. */
 static real *join_targets(const struct run *dense, size_t from[64], size_t *n)
 {
@@ -185,6 +206,7 @@ TEST(global_is_a_top_k_of_all_targets_joined)
 {
     struct run r, dense, each;
     size_t from[64], n, at = 0, uneven = 0, k;
+    double kept = 0;
     uint32_t want[4096];
     open_run(&r, "{density: 0.1, ranking: global}");
     open_run(&each, "{density: 0.1}");
@@ -195,6 +217,9 @@ TEST(global_is_a_top_k_of_all_targets_joined)
     assert_int_equal(k, param_trainable(&each.model.params, false));
     assert_int_equal(k, 8 * (26 + 2)); /* floor(25.6) + 1 of 256, floor(1.6) + 1 of 16 */
     topk(all, n, k, want);
+    for (size_t i = 0; i < k; i++)
+        kept += (double)all[want[i]] * (double)all[want[i]];
+    ASSERT_NEAR(reported(&r, "captured_norm"), sqrt(kept / sum_of_squares(all, n)), 1e-6);
     for (size_t i = 0; i < r.model.params.n; i++) {
         const struct param *p = r.model.params.item[i];
         for (size_t j = 0; !p->head && j < p->grad.size; j++)
@@ -394,27 +419,6 @@ TEST(a_head_start_moves_the_mask_alone)
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ */
-
-struct value {
-    struct method_report report;
-    const char *name;
-    double value;
-};
-
-static void keep_value(struct method_report *self, const char *name, double value, const char *description)
-{
-    struct value *v = (struct value *)self;
-    assert_true(*description);
-    if (strcmp(name, v->name) == 0)
-        v->value = value;
-}
-
-static double reported(struct run *r, const char *name)
-{
-    struct value v = {{keep_value}, name, NAN};
-    r->method->report(r->self, &r->env, &v.report);
-    return v.value;
-}
 
 /* First moments spread over the tensor, 0 where nothing is trained. */
 struct moments {
