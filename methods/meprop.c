@@ -250,9 +250,10 @@ const struct method method_meprop = {
         "(`train_rest: false` trains the target modules alone), the head is never sparse, and probes see the exact "
         "gradient.\n\n"
         "Per token the kept entries are copied into an otherwise empty matrix that is multiplied densely: it saves no "
-        "multiplication, and flops are counted so. Products over lists of entries were tried and are slower above "
-        "about 3 % density, since they multiply some 30 times more slowly than dense ones. Only `unified` saves time. "
-        "The paper's factors are against unblocked products of small layers.\n\n",
+        "multiplication, and flops are counted so. Products over lists of entries were tried: they multiply 20 to 30 "
+        "times more slowly than dense ones, so that they lose above 2 to 3 % density. `unified` saves all but k of out "
+        "columns in both products of backward, for a second forward (the recomputation). The paper's factors are "
+        "against unblocked products of small layers.\n\n",
     .options = options,
     .state_size = sizeof(struct meprop),
     .plan = plan,

@@ -92,7 +92,8 @@ const struct method method_pfeiffer = {
         "normal of the model's initializer_range (the modules are made with PyTorch's defaults, but Hugging Face's "
         "init_weights goes over them before the checkpoint is loaded). Biases start at 0.\n\n"
         "Backward keeps the normalised s alone and computes the rest again. Adapters cannot be merged into plain "
-        "weights. Recipe of the rows: learning rate 3e-4, AdamW, warm-up 0.1, batch 32.\n\n",
+        "weights. A measurement of gradients shows the LayerNorm's from its outer use alone. Recipe of the rows: "
+        "learning rate 3e-4, AdamW, warm-up 0.1, batch 32.\n\n",
     .knob = "bottleneck",
     .options = options,
     .state_size = sizeof(struct adapters),
