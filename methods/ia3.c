@@ -7,7 +7,7 @@
  *
  * x Wᵀ + b is computed again in backward instead of kept; dy W of a feed-forward module is needed for dx in any case.
  *
- * Source: Liu et al. 2022, arXiv:2205.05638, section 3.3. Modules, names and shapes are those of Hugging Face's PEFT
+ * Source: Liu et al. 2022, arXiv:2205.05638. Modules, names and shapes are those of Hugging Face's PEFT
  * for BERT and RoBERTa; the paper scales the keys, the values and the inner activation of the feed-forward network,
  * which is the input of its second layer. Differs from PEFT: nothing. Differs from the paper: as a suffix, output.dense
  * is attention.output.dense too, whose input PEFT then scales as a feed-forward module's.
@@ -283,7 +283,7 @@ const struct method method_ia3 = {
     .title = "IA3",
     .paper = "arXiv:2205.05638",
     .help = "trains vectors that scale the outputs or inputs of frozen linear modules",
-    .about = "Each chosen module gets a vector l that starts at 1 (section 3.3): y = (x W^T + b) * l, the bias scaled "
+    .about = "Each chosen module gets a vector l that starts at 1: y = (x W^T + b) * l, the bias scaled "
              "too, or for the modules of `feedforward_modules` y = (x * l) W^T + b. Gradients: gl = sum over tokens of "
              "dy * (x W^T + b), and of x * (dy W). Folding multiplies the rows of W and b, or the columns of W.\n\n"
              "The paper scales keys, values and the inner activation of the feed-forward network. The defaults are "
