@@ -6,8 +6,8 @@
  *     phase 0:  P, Q = factors of the stack of gradients, per role      (hosvd.h)
  *     step:     R = Pᵀ gW Q,   S = topk(|R|, k),   D = SparseAdam(R[S]),   W <- W + P D Qᵀ
  *
- * Source: Chekalina, Rudenko, Mezentsev, Mikhalev, Panchenko, Oseledets 2024, "SparseGrad: A Selective Method for
- * Efficient Fine-tuning of MLP Layers", arXiv:2410.07383, and its published code. Differs:
+ * Source: Chekalina et al. 2024, "SparseGrad: A Selective Method for Efficient Fine-tuning of MLP Layers",
+ * arXiv:2410.07383, and its published code. Differs:
  *
  *   - W stays in its own basis and the gradient is rotated, not the activations: the same W, see `about`.
  *   - the k entries are those of the whole step's gradient. (Code: of each micro-batch; supports add up.)
@@ -294,16 +294,16 @@ const struct method method_sparsegrad = {
     .help = "trains the feed-forward weights where the step's gradient is largest in a basis found from the first "
             "gradients, all else densely",
     .about =
-        "Phase 0 stacks the gradients of the feed-forward weights of all layers over `phase0_batches` batches, "
-        "one stack for the intermediate and one for the output matrices, and takes the two orthogonal factors of its "
-        "higher-order SVD: P, the eigenvectors of sum G G^T, and Q, those of sum G^T G, the strongest first (section "
-        "3.1). Matrices are added to the two sums as a tap shows them; the stack never exists. From then on each step "
-        "takes R = P^T gW Q, keeps its k entries of largest magnitude, S = topk(|R|, k) (section 3.2), gives them to "
-        "SparseAdam (m += (1-b1)(g-m), v += (1-b2)(g^2-v), D = -lr sqrt(1-b2^t)/(1-b1^t) m/(sqrt(v)+eps) on S alone, t "
-        "counted per matrix, no decay) and moves W <- W + P D Q^T. Everything else is trained densely by the "
-        "training's optimizer, the matrices' biases included; with `train_rest: false` all but the matrices and their "
-        "biases is frozen. Every weight counts as trained whatever k is: there is no knob for a budget. Where the "
-        "training's optimizer is SGD, the k entries take plain SGD steps.\n\n"
+        "Phase 0 stacks the gradients of the feed-forward weights of all layers over `phase0_batches` batches, one "
+        "stack for the intermediate and one for the output matrices, and takes the two orthogonal factors of its "
+        "higher-order SVD: P, the eigenvectors of sum G G^T, and Q, those of sum G^T G, the strongest first. Matrices "
+        "are added to the two sums as a tap shows them; the stack never exists. From then on each step takes "
+        "R = P^T gW Q, keeps its k entries of largest magnitude, S = topk(|R|, k), gives them to SparseAdam "
+        "(m += (1-b1)(g-m), v += (1-b2)(g^2-v), D = -lr sqrt(1-b2^t)/(1-b1^t) m/(sqrt(v)+eps) on S alone, t counted "
+        "per matrix, no decay) and moves W <- W + P D Q^T. Everything else is trained densely by the training's "
+        "optimizer, the matrices' biases included; with `train_rest: false` all but the matrices and their biases is "
+        "frozen. Every weight counts as trained whatever k is: there is no knob for a budget. Betas, eps and learning "
+        "rate are the training's; where its optimizer is SGD, the k entries take plain SGD steps.\n\n"
         "`k` counts entries per matrix (28,000 of 768 x 3072 on base models, 50,000 of 1024 x 4096 on large ones); "
         "without it `density` gives the former share of any shape. Phase 0 takes 30 batches as the paper says (the "
         "code: 11) at fixed weights, training batches 0 to 29 with their dropout; `phase0: update` takes full "
@@ -313,21 +313,21 @@ const struct method method_sparsegrad = {
         "was found (`orientation: official`); it rotates the gradient of the bias, which lives in the output's own "
         "basis (`bias_grad: official`); it keeps the steps of phase 0; its optimizer groups leave LayerNorm out, "
         "which freezes it (`train_layernorm: false`; the paper trains everything else, and so does the default). "
-        "`compat: reference` sets all four and 11 batches, whatever these options say. With both orientations of the "
-        "paper's kind the signs of eigenvectors do not matter: they change the signs of rows and columns of R, and "
-        "top-k and Adam are odd functions; under the code's they do, and the largest component of each is made "
-        "positive. Decisions of ours: exactly k entries (there `>=` the k-th), of the gradient of the whole optimizer "
-        "step (there of every micro-batch); what is frozen afterwards does not move in phase 0.\n\n"
+        "`compat: reference` sets all four and 11 batches, whatever these options say. The signs of eigenvectors, "
+        "which LAPACK is free to choose, do not matter: they change signs of rows and columns of R, and top-k and Adam "
+        "do not mind. With the code's orientation, or its bias gradient, they do, and the largest component of each is "
+        "made positive. Decisions of ours: exactly k entries (there `>=` the k-th), of the gradient of the whole "
+        "optimizer step (there of every micro-batch); what is frozen afterwards does not move in phase 0.\n\n"
         "Cost. The paper rotates activations: 2T(in^2 + out^2) operations more in forward and again in backward for T "
-        "tokens. Here W stays as it is and its gradient is rotated, 2 in out (in + out), and the increment comes back "
-        "through the larger basis first, 2 k max + 2 in out min: the same numbers without any drift of W, and "
-        "independent of T. For bert-base and a step of T = 4096 tokens, which takes 2.15 TFLOP in full fine-tuning, "
-        "that is .44 + .09 TFLOP for the 24 matrices against 3.9 TFLOP on activations. The two are equal at about 550 "
-        "tokens a step, fewer than 32 short sentences hold; at T = 128 activations would be four times cheaper (.12 "
-        "against .53), which is not built. Memory: gradients of the matrices are dense (a step adds up over pieces), "
-        "the bases take (in^2 + out^2) numbers a role (80 MB for bert-base), the optimizer keeps m and v in groups of "
-        "eight neighbours where a gradient was ever kept: `plan` states what all groups would need, a run reports "
-        "`state_share`.\n\n",
+        "tokens. Here W stays as it is and its gradient is rotated, 2 in out (in + out) operations, and the increment "
+        "comes back through the larger basis first, 2 k max(in, out) + 2 in out min(in, out): the same W without "
+        "drift, at a price that does not depend on T. For bert-base and a step of T = 4096 tokens, which takes 2.15 "
+        "TFLOP in full fine-tuning, that is .44 + .09 TFLOP for the 24 matrices against 3.9 TFLOP on activations. The "
+        "two are equal at about 550 tokens a step, fewer than 32 short sentences hold; at T = 128 activations would be "
+        "four times cheaper (.12 against .53), which is not built. Memory: the matrices' gradients are dense (a step "
+        "adds up over pieces), the bases take in^2 + out^2 numbers per role (80 MB for bert-base), the optimizer keeps "
+        "m and v in groups of eight neighbours where a gradient was ever kept: `plan` states what all groups would "
+        "need, a run reports `state_share`.\n\n",
     .options = options,
     .state_size = sizeof(struct sparsegrad),
     .plan = plan,

@@ -250,10 +250,10 @@ TEST(killed_runs_go_on_to_the_same_bits)
     same_runs("whole", "killed", 3);
 }
 
-/* Shares that a ranking dealt out, and entries that were trained before the mask moved on, are in the checkpoint. */
-TEST(a_killed_run_with_a_moving_mask_goes_on_to_the_same_bits)
+/* One run, killed once and gone on with. */
+static void killed_once(const char *methods)
 {
-    set_up("methods:\n- sift: {ranking: global, density: 0.02, refresh_every: 2}\n");
+    set_up(methods);
     expect_exit(RUN("--threads", "1", "--out", "whole"), 0);
     pid_t pid = START("--threads", "1", "--out", "killed", "train.save_steps=5");
     assert_int_equal(kill_workers(pid, "killed", 1), 1);
@@ -261,6 +261,18 @@ TEST(a_killed_run_with_a_moving_mask_goes_on_to_the_same_bits)
     expect_exit(RUN("--threads", "1", "--out", "killed", "train.save_steps=5"), 0);
     assert_non_null(strstr(messages(), "from a checkpoint"));
     same_runs("whole", "killed", 1);
+}
+
+/* Shares that a ranking dealt out, and entries that were trained before the mask moved on, are in the checkpoint. */
+TEST(a_killed_run_with_a_moving_mask_goes_on_to_the_same_bits)
+{
+    killed_once("methods:\n- sift: {ranking: global, density: 0.02, refresh_every: 2}\n");
+}
+
+/* So are bases, weights that moved before training, and optimizer state of a size that depends on the training. */
+TEST(a_killed_run_with_growing_state_goes_on_to_the_same_bits)
+{
+    killed_once("methods:\n- sparsegrad: {k: 5, compat: reference}\n");
 }
 
 /* Wherever the signal falls: while loading, training, evaluating or between two runs. */
