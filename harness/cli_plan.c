@@ -55,7 +55,7 @@ bool cli_plan(struct cli_call *c, struct err *e)
     TRY(spec && header(&t, csv, e));
     for (size_t i = 0; i < spec->n_runs; i++) {
         struct run_plan plan;
-        TRY(run_plan(&spec->run[i], &plan, c->arena, e) && row(&t, csv, &spec->run[i], &plan, e));
+        TRY(run_plan(&spec->run[i], &plan, e) && row(&t, csv, &spec->run[i], &plan, e));
     }
     return cli_print_table(c, &t, csv, e);
 }

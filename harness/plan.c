@@ -95,7 +95,9 @@ static void probe_bytes(const struct run_spec *r, const struct model *m, size_t 
     bytes[MEM_DATA] += packer_bytes(shape.max_seqs, shape.max_tokens);
 }
 
-static bool plan_in(const struct run_spec *r, struct run_plan *plan, struct arena *a, struct err *e)
+/* `meter` counts the arena: what the method notes down while it plans is of its memory. */
+static bool plan_in(const struct run_spec *r, struct run_plan *plan, const struct mem_meter *meter, struct arena *a,
+                    struct err *e)
 {
     struct model_config c;
     struct run_bare b;
@@ -107,7 +109,7 @@ static bool plan_in(const struct run_spec *r, struct run_plan *plan, struct aren
     long long held, rows = training_rows(r, &held);
     size_t n = rows > 0 ? (size_t)rows : (size_t)r->train.batch_size;
     struct workspace_shape shape = run_workspace_shape(r, b.env.unsplit, n, (int)r->train.max_seq_length, 2);
-    *plan = (struct run_plan){.steps = steps(r, rows)};
+    *plan = (struct run_plan){.steps = steps(r, rows), .bytes[MEM_METHOD] = meter->live[MEM_METHOD]};
     count_scalars(m, plan);
     count_bytes(r, m, &shape, plan->bytes);
     if (r->method->bytes)
@@ -120,10 +122,13 @@ static bool plan_in(const struct run_spec *r, struct run_plan *plan, struct aren
     return true;
 }
 
-bool run_plan(const struct run_spec *r, struct run_plan *plan, struct arena *a, struct err *e)
+bool run_plan(const struct run_spec *r, struct run_plan *plan, struct err *e)
 {
-    struct arena_mark mark = arena_mark(a);
-    bool ok = plan_in(r, plan, a, e);
-    arena_release(a, mark);
+    struct mem_meter meter = {0};
+    struct arena *a = arena_create(&meter);
+    if (!a)
+        return err_set(e, ERR_ENV, "out of memory");
+    bool ok = plan_in(r, plan, &meter, a, e);
+    arena_destroy(a);
     return ok;
 }

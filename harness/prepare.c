@@ -74,11 +74,11 @@ static bool prepare_tokenizer(struct run_spec *r, struct arena *a, struct err *e
     return digest_text(&lines, r->tokenizer_digest, e);
 }
 
-static bool check_memory(const struct run_spec *r, struct arena *a, struct err *e)
+static bool check_memory(const struct run_spec *r, struct err *e)
 {
     struct run_plan plan;
     size_t have = clock_memory_available();
-    TRY(run_plan(r, &plan, a, e));
+    TRY(run_plan(r, &plan, e));
     if (have == 0 || plan.bytes_total <= have)
         return true;
     return err_set(e, ERR_ENV, "%s with %s needs %.1f GB; %.1f GB of memory are available", r->task->name,
@@ -97,7 +97,7 @@ static bool identify(struct run_spec *r, struct arena *a, struct err *e)
 static bool prepare_in(struct run_spec *r, const struct run_env *env, struct arena *scratch, struct err *e)
 {
     return prepare_data(r, env, scratch, e) && prepare_model(r, scratch, e) && prepare_tokenizer(r, scratch, e) &&
-           check_memory(r, scratch, e) && identify(r, scratch, e);
+           check_memory(r, e) && identify(r, scratch, e);
 }
 
 bool run_prepare(struct run_spec *r, const struct run_env *env, struct arena *a, struct err *e)

@@ -36,6 +36,6 @@ struct run_plan {
     long long steps;
     size_t bytes[MEM_TAGS], bytes_total;
 };
-bool run_plan(const struct run_spec *r, struct run_plan *plan, struct arena *a, struct err *e);
+bool run_plan(const struct run_spec *r, struct run_plan *plan, struct err *e);
 
 #endif

@@ -115,7 +115,7 @@ bool run_build_bare(const struct run_spec *r, const struct model_config *c, stru
                     struct err *e)
 {
     b->env = (struct method_env){.model = &b->model, .arena = a, .seed = r->seed, .at = r->method_at};
-    b->self = arena_alloc(a, MEM_DATA, r->method->state_size, e);
+    b->self = arena_alloc(a, MEM_METHOD, r->method->state_size, e);
     TRY(b->self && model_build(&b->model, c, a, e) && run_request_head(r, &b->model, e));
     if (r->method->state_size)
         memcpy(b->self, r->method_options, r->method->state_size);

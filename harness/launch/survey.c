@@ -35,7 +35,7 @@ static bool plan_memory(struct sweep *s, struct item *it, struct err *e)
     struct run_plan plan;
     if (s->o->jobs < 2)
         return true;
-    TRY(run_plan(it->run, &plan, s->arena, e));
+    TRY(run_plan(it->run, &plan, e));
     it->bytes = plan.bytes_total;
     return true;
 }

@@ -21,7 +21,7 @@ static size_t trained(const struct run_spec *r)
 {
     struct err e = {0};
     struct run_plan plan;
-    ASSERT_OK(run_plan(r, &plan, test_arena(), &e), &e);
+    ASSERT_OK(run_plan(r, &plan, &e), &e);
     return plan.trainable;
 }
 

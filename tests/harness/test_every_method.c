@@ -159,6 +159,18 @@ static void export(const struct run_spec *r, const struct run_record *record)
     session_close(&s);
 }
 
+/* What a method keeps is what was planned: its notes, too. */
+static void expect_planned(const struct run_spec *r, const struct run_record *record)
+{
+    struct run_plan plan;
+    ASSERT_OK(run_plan(r, &plan, &e), &e);
+    assert_int_equal(record->memory.peak[MEM_METHOD], plan.bytes[MEM_METHOD]);
+    assert_true(record->memory.peak[MEM_GRADIENTS] <= plan.bytes[MEM_GRADIENTS]);
+    assert_int_equal(record->trainable, plan.trainable);
+    assert_int_equal(record->trainable_with_head, plan.trainable_with_head);
+    assert_int_equal(record->total, plan.total);
+}
+
 /* The same bits from the delta; from the exported directory, folded into plain weights, to 1e-5. */
 static void leavings(const char *entry)
 {
@@ -166,6 +178,7 @@ static void leavings(const char *entry)
     struct run_spec *r = prepared("model", entry);
     ASSERT_OK(run_execute(r, &env, &e), &e);
     struct run_record record = record_of(r);
+    expect_planned(r, &record);
     reload_last(r, &record);
     reload_best(r, &record);
     export(r, &record);

@@ -19,7 +19,7 @@ static struct run_plan plan_of(const char *entry)
     test_file("x.yaml", text);
     const struct spec *s = spec_read("x.yaml", NULL, 0, 0, test_arena(), &e);
     ASSERT_OK(s, &e);
-    ASSERT_OK(run_plan(&s->run[0], &plan, test_arena(), &e), &e);
+    ASSERT_OK(run_plan(&s->run[0], &plan, &e), &e);
     return plan;
 }
 
