@@ -41,10 +41,13 @@ static const struct cli_option eval_options[] = {
     {"data", "DIR", "folder with glue/<TASK>/...; without it $PEFTLAB_DATA, else the run's own"},
     {"threads", "N", "without it $OMP_NUM_THREADS, else every processor"},
     {"select", "best|last", "a run's weights at its best evaluation, or at its last (last)"},
+    {"predictions", "FILE", "writes what was predicted: index, label, prediction and scores of each row, tab-separated"},
     {NULL, NULL, NULL},
 };
 static const struct cli_option export_options[] = {
-    {"to", "hf", "a Hugging Face directory: AutoModelForSequenceClassification and AutoTokenizer load it"},
+    {"to", "hf|peft|delta",
+     "hf: a merged model for AutoModelForSequenceClassification; peft: an adapter for PeftModel; delta: trained values "
+     "and their indices"},
     {"select", "best|last", "the weights at the best evaluation, or at the last (last)"},
     {NULL, NULL, NULL},
 };
@@ -83,8 +86,11 @@ const struct cli_command cli_commands[] = {
      .options = plot_options, .min_args = 1, .max_args = SIZE_MAX, .arg_names = dir_name, .run = cli_plot},
     {.name = "eval", .arguments = "MODEL_OR_RUN --task TASK",
      .summary = "metrics of a run's weights, or of a classifier",
+     .details = "A directory is a Hugging Face classifier, a PEFT adapter (its base model is found by the name it "
+                "gives) or\nan exported delta.",
      .options = eval_options, .min_args = 1, .max_args = 1, .arg_names = eval_name, .run = cli_eval},
-    {.name = "export", .arguments = "RUN.h5 --to hf DIR", .summary = "the trained model for other programs",
+    {.name = "export", .arguments = "RUN.h5 --to hf|peft|delta DIR",
+     .summary = "what a run has trained, for other programs",
      .options = export_options, .min_args = 2, .max_args = 2, .arg_names = export_names, .run = cli_export},
     {.name = "tokenize", .arguments = "MODEL [FILE]", .summary = "ids of each line of FILE or of standard input",
      .options = no_options, .min_args = 1, .max_args = 2, .arg_names = model_name, .run = cli_tokenize},

@@ -27,16 +27,18 @@ bool cli_eval(struct cli_call *c, struct err *e)
     if (threads)
         blas_set_threads((int)threads);
     struct run_env env = {.threads = blas_threads()};
-    return cli_data(c, &env.data, e) && reload_eval(c->arg[0], task, best, &env, &out, e) && cli_print(c, out.s, e);
+    return cli_data(c, &env.data, e) &&
+           reload_eval(c->arg[0], task, best, cli_given(c, "predictions"), &env, &out, e) &&
+           cli_print(c, out.s, e);
 }
 
 bool cli_export(struct cli_call *c, struct err *e)
 {
-    static const char *const formats[] = {"hf", NULL};
+    static const char *const formats[] = {EXPORT_WORDS, NULL};
     bool best;
     int format = 0;
     TRY(choose_best(c, &best, e) && cli_choice("--to", cli_given(c, "to"), formats, &format, e));
     if (!cli_given(c, "to"))
-        return err_set(e, ERR_INPUT, "export needs --to hf: peftlab export RUN.h5 --to hf DIR");
-    return reload_export_hf(c->arg[0], best, c->arg[1], e);
+        return err_set(e, ERR_INPUT, "export needs --to: peftlab export RUN.h5 --to hf|peft|delta DIR");
+    return reload_export(c->arg[0], (enum export_to)format, best, c->arg[1], e);
 }
