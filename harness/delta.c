@@ -196,15 +196,22 @@ static bool apply_moving(struct param *p, const struct safetensors *file, struct
     return true;
 }
 
-static bool apply_partial(struct param *p, const struct safetensors *file, struct err *e)
+static bool same_form(const struct param *p, const struct safetensors *file, struct err *e)
 {
     char name[640];
-    size_t n;
     snprintf(name, sizeof name, "%s.form", p->name);
     const char *form = safetensors_metadata(file, name);
-    if (!form || strcmp(form, form_names[p->grad.form]) != 0)
-        return err_at(e, ERR_INPUT, file->path, 0, 0, "`%s` is stored as %s, not as %s", p->name, form ? form : "dense",
-                      form_names[p->grad.form]);
+    if (!safetensors_find(file, p->name))
+        return err_at(e, ERR_INPUT, file->path, 0, 0, "holds nothing of `%s`", p->name);
+    return (form && strcmp(form, form_names[p->grad.form]) == 0) ||
+           err_at(e, ERR_INPUT, file->path, 0, 0, "`%s` is stored as %s, not as %s", p->name, form ? form : "dense",
+                  form_names[p->grad.form]);
+}
+
+static bool apply_partial(struct param *p, const struct safetensors *file, struct err *e)
+{
+    size_t n;
+    TRY(same_form(p, file, e));
     if (moves(p))
         return apply_moving(p, file, e);
     const uint32_t *index = stored_index(p, file, "index", (long long)p->grad.n, &n, e);
@@ -275,17 +282,49 @@ static bool deal_as_stored(struct model *m, const struct safetensors *file, stru
     return true;
 }
 
+static bool apply_one(struct param *p, const struct safetensors *file, struct err *e)
+{
+    if (moved(p))
+        TRY(apply_moved(p, file, e));
+    if (trained_form(p) == GRAD_DENSE)
+        return apply_whole(p, file, p->name, e);
+    return trained_form(p) == GRAD_NONE || apply_partial(p, file, e);
+}
+
 bool delta_apply(struct model *m, const struct safetensors *file, struct arena *a, struct err *e)
 {
     TRY(deal_as_stored(m, file, a, e));
+    for (size_t i = 0; i < m->params.n; i++)
+        TRY(apply_one(m->params.item[i], file, e));
+    return true;
+}
+
+/* Can apply_one take it? As far as is known before memory is taken. */
+static bool compare_one(const struct param *p, const struct safetensors *file, struct err *e)
+{
+    char name[640];
+    size_t n;
+    if (trained_form(p) == GRAD_NONE)
+        return true;
+    if (trained_form(p) == GRAD_DENSE)
+        return safetensors_need(file, p->name, TENSOR_REAL, (long long)param_size(p), e) != NULL;
+    snprintf(name, sizeof name, "%s.mask", p->name);
+    return same_form(p, file, e) && stored_index(p, file, safetensors_find(file, name) ? "mask" : "index",
+                                                 (long long)p->grad.n, &n, e);
+}
+
+bool delta_start(struct model *m, const struct safetensors *file, bool values, bool *given, struct arena *a,
+                 struct err *e)
+{
+    TRY(!values || deal_as_stored(m, file, a, e));
     for (size_t i = 0; i < m->params.n; i++) {
         struct param *p = m->params.item[i];
-        if (moved(p))
-            TRY(apply_moved(p, file, e));
-        if (trained_form(p) == GRAD_DENSE)
-            TRY(apply_whole(p, file, p->name, e));
-        else if (trained_form(p) != GRAD_NONE)
-            TRY(apply_partial(p, file, e));
+        bool later = !values && p->pooled != GRAD_NONE;
+        if (p->head || later)
+            continue;
+        TRY(values ? apply_one(p, file, e) : compare_one(p, file, e));
+        if (given && trained_form(p) != GRAD_NONE && trained_form(p) != GRAD_DENSE)
+            *given = true;
     }
     return true;
 }

@@ -26,6 +26,12 @@ bool delta_write(const struct model *m, const char *path, bool full, const char 
 bool delta_apply(struct model *m, const struct safetensors *file, struct arena *a, struct err *e);
 bool delta_read(struct model *m, const char *path, struct err *e);
 
+/* The trained values outside the head, for a model that trains the same: with `values` copied, otherwise only compared
+ * (what shares a room or moves is compared in full when it is copied). *given (may be NULL) becomes true where a
+ * request got its indices. */
+bool delta_start(struct model *m, const struct safetensors *file, bool values, bool *given, struct arena *a,
+                 struct err *e);
+
 /* Bytes of the trained values and their indices. */
 size_t delta_bytes(const struct model *m);
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "harness/init_from.h"
 #include "harness/shape.h"
 #include "models/blas.h"
 
@@ -159,7 +160,7 @@ static bool load_model(struct session *s, enum session_use use, struct err *e)
     return true;
 }
 
-static bool declare(struct session *s, struct err *e)
+static bool declare(struct session *s, enum session_use use, struct err *e)
 {
     const struct run_spec *r = s->spec;
     s->method = r->method;
@@ -169,7 +170,8 @@ static bool declare(struct session *s, struct err *e)
     s->optim_options = run_optim_options(r);
     return run_request_head(r, &s->model, e) && s->method->plan(s->state, &s->menv, e) &&
            param_allocate(&s->model.params, s->arena, e) &&
-           (!s->method->attach || s->method->attach(s->state, &s->menv, e));
+           (!s->method->attach || s->method->attach(s->state, &s->menv, e)) &&
+           (use != SESSION_TRAIN || !r->init_from || init_from_load(r, &s->model, &s->given, e));
 }
 
 bool session_open(struct session *s, const struct run_spec *spec, const struct run_env *env, enum session_use use,
@@ -185,7 +187,7 @@ bool session_open(struct session *s, const struct run_spec *spec, const struct r
     TRY(run_record_init(&s->record, s->apart, e));
     TRY((use == SESSION_MODEL || load_data(s, use, e)) && (use != SESSION_TRAIN || plan_batches(s, e)) &&
         session_time(s, "data", &since, e));
-    TRY(load_model(s, use, e) && declare(s, e) && session_time(s, "load", &since, e));
+    TRY(load_model(s, use, e) && declare(s, use, e) && session_time(s, "load", &since, e));
     return true;
 }
 
@@ -205,7 +207,7 @@ bool session_start(struct session *s, bool resumed, struct err *e)
 {
     double since = clock_seconds();
     TRY(lend_probe(s, e));
-    if (s->method->select && !resumed) {
+    if (s->method->select && !resumed && !s->given) {
         TRY(s->method->select(s->state, &s->menv, e));
         TRY(values_int(&s->record.report_facts, "select_peak_bytes", (long long)s->meter.peak_live, e));
     }

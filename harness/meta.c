@@ -46,5 +46,6 @@ bool meta_fill(struct values *m, const struct run_spec *r, const struct run_env 
            values_string(m, "data", env->data ? env->data : "", e) && values_text(m, "spec", r->resolved, e) &&
            values_string(m, "task_digest", r->task->digest, e) && values_string(m, "data_digest", r->data_digest, e) &&
            values_string(m, "model_digest", r->model_digest, e) &&
+           (!r->init_from || values_string(m, "init_from_digest", r->init_digest, e)) &&
            values_string(m, "tokenizer_digest", r->tokenizer_digest, e);
 }

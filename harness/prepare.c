@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/text.h"
+#include "harness/init_from.h"
 #include "models/checkpoint.h"
 #include "models/tokenizer.h"
 
@@ -91,13 +92,14 @@ static bool identify(struct run_spec *r, struct arena *a, struct err *e)
     TRY(text_add(&t, e, "config %s\ntask %s %lld %s\nmodel %s\ntokenizer %s\ndata %s\n", r->config_digest,
                  r->task->name, r->task->version, r->task->digest, r->model_digest, r->tokenizer_digest,
                  r->data_digest));
+    TRY(!r->init_from || text_add(&t, e, "init_from %s\n", r->init_digest));
     return digest_text(&t, r->identity, e);
 }
 
 static bool prepare_in(struct run_spec *r, const struct run_env *env, struct arena *scratch, struct err *e)
 {
     return prepare_data(r, env, scratch, e) && prepare_model(r, scratch, e) && prepare_tokenizer(r, scratch, e) &&
-           check_memory(r, e) && identify(r, scratch, e);
+           (!r->init_from || init_from_check(r, scratch, e)) && check_memory(r, e) && identify(r, scratch, e);
 }
 
 bool run_prepare(struct run_spec *r, const struct run_env *env, struct arena *a, struct err *e)

@@ -93,7 +93,6 @@ static bool open_run(struct reloaded *r, const char *path, const char *task, boo
     TRY(delta);
     if (!io_exists(delta))
         return err_at(e, ERR_INPUT, delta, 0, 0, "there are no weights of this run (keep: none)");
-    r->whole = r->run->keep == KEEP_FULL;
     return open_session(r, env, use, e) &&
            same_base(r, path, values_get_string(&r->record.meta, "model_digest", NULL), e) &&
            delta_read(&r->session.model, delta, e);
@@ -290,9 +289,6 @@ static bool export_delta(struct reloaded *r, const char *dir, struct err *e)
     const char *path = text_path(r->arena, dir, "delta.safetensors", e);
     const char *const meta[] = {"peftlab.run",    r->record.name, "peftlab.model", r->run->model.name,
                                 "peftlab.method", r->run->method->name, NULL};
-    if (r->whole)
-        return err_set(e, ERR_INPUT, "the run kept its weights whole (keep: full), and not which were trained; --to hf "
-                       "writes the whole model");
     return path && io_mkdirs(dir, e) && delta_write(&r->session.model, path, false, meta, &bytes, e);
 }
 

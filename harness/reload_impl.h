@@ -14,7 +14,6 @@ struct reloaded {
     struct run_env env;       /* data: as given, else where the run found it */
     struct session session;
     bool open;
-    bool whole;               /* the weights are those of `keep: full`: no indices are known */
 };
 
 /* export_peft.c: the adapter of a session with its trained weights, before any folding. */

@@ -40,6 +40,7 @@ struct session {
 
     const struct method *method;
     void *state;            /* the method's */
+    bool given;             /* init_from gave the indices that the method would select */
     struct method_env menv;
     struct session_probe *probe; /* the method's */
     struct optim_options optim_options;

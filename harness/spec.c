@@ -284,6 +284,8 @@ static struct run_spec *add_run(struct spec *s, const struct reader *r, size_t t
     run->method = v->method;
     run->method_options = v->options;
     run->method_at = v->at;
+    run->init_from = v->source.path;
+    run->init_from_at = v->source_from.row[0];
     run->variant = v->name;
     run->seed = seed;
     run->train = v->train;

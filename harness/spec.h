@@ -68,6 +68,8 @@ struct run_spec {
     const struct method *method;
     void *method_options;                 /* bound state template [method->state_size]: copied into each instance */
     const struct yaml *method_at;         /* its node, for located errors                  */
+    const char *init_from;                /* what training starts from, NULL: the model    */
+    const struct yaml *init_from_at;
     long long order;                      /* place of method and variant in the spec       */
     const char *variant;                  /* `default` or the options that differ          */
     uint64_t seed;
@@ -83,6 +85,7 @@ struct run_spec {
     char config_digest[IO_DIGEST];        /* of what results depend on (keep, save_steps, ... left out) */
     /* set by prepare: */
     char data_digest[IO_DIGEST], model_digest[IO_DIGEST], tokenizer_digest[IO_DIGEST];
+    char init_digest[IO_DIGEST];          /* of init_from, "" without                      */
     char identity[IO_DIGEST];             /* SHA-256 of config, task, checkpoint, tokenizer and data */
     const char *name;                     /* <task>--<model>--<method>--<variant>--s<seed>--<hash8> */
 };

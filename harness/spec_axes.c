@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/init_from.h"
 #include "harness/spec_impl.h"
 
 enum { MAX_COMBINATIONS = 10000 };
@@ -29,7 +30,8 @@ static const struct opt *option_of(const struct collector *c, const char *key, b
     if (text_starts(key, "train."))
         return opt_find(train_options, key + strlen("train."));
     const struct opt *row = method ? opt_find(c->method->options, key) : NULL;
-    return !row && method ? opt_find(budget_options, key) : row;
+    row = !row && method ? opt_find(budget_options, key) : row;
+    return !row && method ? opt_find(init_from_options, key) : row;
 }
 
 static bool unknown_axis(const struct collector *c, const struct yaml *y, const char *which, bool method)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/init_from.h"
 #include "harness/spec_impl.h"
 
 static const char *const train_also[] = {"param_groups", NULL};
@@ -175,12 +176,14 @@ static bool bind_method(struct variant *v, const struct yaml *entry, const struc
 {
     const struct target t = {v->method->options, v->options, &v->options_from, a, e};
     const struct target budget = {budget_options, &v->budget, &v->budget_from, a, e};
+    const struct target source = {init_from_options, &v->source, &v->source_from, a, e};
     const char *what = arena_printf(a, e, "method %s", v->method->name);
     TRY(what && spec_only_options(entry, v->method->options, method_keys, what, a, e));
     TRY(opt_defaults(v->method->options, v->options, a, e));
     for (int override = 0; override < 2; override++)
         TRY(set_members(&t, entry, override) && set_axes(&t, x, combination, "", true, override) &&
-            set_members(&budget, entry, override) && set_axes(&budget, x, combination, "", true, override));
+            set_members(&budget, entry, override) && set_axes(&budget, x, combination, "", true, override) &&
+            set_members(&source, entry, override) && set_axes(&source, x, combination, "", true, override));
     return spec_check_budget(v, a, e);
 }
 
@@ -239,6 +242,7 @@ static bool name_variant(struct variant *v, const struct variant *top, struct ar
     struct variant_name n = {.shown.arena = a, .full.arena = a, .arena = a, .e = e};
     TRY(name_options(&n, v->method->options, v->options, NULL));
     TRY(!v->budget.text || v->solved || name_option(&n, "budget", v->budget.text));
+    TRY(!v->source.path || name_option(&n, "init_from", v->source.path));
     TRY(name_options(&n, train_options, &v->train, &top->train));
     const char *groups = spec_groups_text(&v->train, a, e), *top_groups = spec_groups_text(&top->train, a, e);
     TRY(groups && top_groups);

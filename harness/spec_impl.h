@@ -82,6 +82,11 @@ struct budget {
     const char *text;
 };
 
+/* `init_from`, as it is written; NULL: none. */
+struct source {
+    const char *path;
+};
+
 /* A method with all its options, and the training options that hold for it. */
 struct variant {
     const struct method *method;
@@ -89,6 +94,8 @@ struct variant {
     struct origins options_from;
     struct budget budget;
     struct origins budget_from;
+    struct source source;
+    struct origins source_from;
     bool solved;                 /* the knob that the budget stands for is set, for one model */
     struct train_options train;
     struct origins train_from;

@@ -152,6 +152,8 @@ static bool write_methods(struct writer *w)
             TRY(knob ? budget_line(w, "      ", v, row, value)
                      : line(w, "      ", row->name, value, v->options_from.row[row - v->method->options]));
         }
+        const char *source = v->source.path ? quoted(w, v->source.path) : NULL;
+        TRY(!v->source.path || line(w, "      ", "init_from", source, v->source_from.row[0]));
         TRY(write_own_train(w, v));
     }
     return true;
@@ -313,6 +315,7 @@ bool spec_write_config(struct run_spec *r, const struct model_config *c, struct 
            values_int(to, "task.version", r->task->version, e) && values_string(to, "model", r->model.name, e) &&
            add_model(to, c, e) && values_string(to, "method", r->method->name, e) &&
            add_options(to, "method.", r->method->options, r->method_options, e) &&
+           (!r->init_from || values_string(to, "init_from", r->init_from, e)) &&
            values_int(to, "seed", (long long)r->seed, e) && values_int(to, "limit", r->limit, e) &&
            add_options(to, "", run_options, r, e) && add_train(to, &r->train, c, e) && add_measures(to, r, e) &&
            digest_config(r, a, e);

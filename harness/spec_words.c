@@ -9,7 +9,7 @@
 
 const char *const spec_keys[] = {"name", "model", "tasks", "methods", "seeds", "train", "head",
                                  "pooling", "keep", "measure", "include", "grid", "zip", NULL};
-const char *const method_keys[] = {"train", "grid", "zip", "budget", NULL};
+const char *const method_keys[] = {"train", "grid", "zip", "budget", "init_from", NULL};
 
 /* Names people bring along, and what to do about each. */
 struct habit {
