@@ -41,7 +41,7 @@ static const struct cli_option eval_options[] = {
     {"data", "DIR", "folder with glue/<TASK>/...; without it $PEFTLAB_DATA, else the run's own"},
     {"threads", "N", "without it $OMP_NUM_THREADS, else every processor"},
     {"select", "best|last", "a run's weights at its best evaluation, or at its last (last)"},
-    {"predictions", "FILE", "writes what was predicted: index, label, prediction and scores of each row, tab-separated"},
+    {"predictions", "FILE", "writes what was predicted: index, label, prediction, scores of each row, tab-separated"},
     {NULL, NULL, NULL},
 };
 static const struct cli_option export_options[] = {

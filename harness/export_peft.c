@@ -92,8 +92,8 @@ static bool choose_form(struct adapter *x, const struct session *s, struct arena
         return err_set(e, ERR_INPUT, "PEFT has no form for what %s adds to a model; --to delta keeps it",
                        s->method->name);
     if (s->method->fold)
-        return err_set(e, ERR_INPUT, "PEFT has no form for %s: what it changes is not sparse in the weights; --to delta "
-                       "keeps what was trained, --to hf writes the whole model", s->method->name);
+        return err_set(e, ERR_INPUT, "PEFT has no form for %s: what it changes is not sparse in the weights; --to "
+                       "delta keeps what was trained, --to hf writes the whole model", s->method->name);
     return add_sparse(x, s, a, e);
 }
 
@@ -146,8 +146,8 @@ static bool write_readme(const struct adapter *x, const struct reloaded *r, cons
     const char *path = text_path(a, dir, "README.md", e), *base = base_name(s);
     TRY(path && text_add(&t, e,
                          "---\nbase_model: %s\nlibrary_name: peft\ntags: [peftlab, %s]\n---\n\n"
-                         "# %s on %s\n\nAn adapter (%s) for `%s`, trained by peftlab; `peftlab.json` has every setting. "
-                         "Metrics on the dev set after the last step:\n\n",
+                         "# %s on %s\n\nAn adapter (%s) for `%s`, trained by peftlab; `peftlab.json` has every setting."
+                         " Metrics on the dev set after the last step:\n\n",
                          base, s->method->name, s->method->title, s->spec->task->name, x->config.type, base));
     for (size_t i = 0; i < r->record.metrics; i++)
         TRY(text_add(&t, e, "* %s: %.4f\n", r->record.metric[i], run_record_last(&r->record, r->record.metric[i])));

@@ -154,8 +154,8 @@ static bool take_adapter(struct opening *o, const char *path)
 static bool same_base(struct opening *o, const char *path, const char *digest)
 {
     return !o->digest || !digest || !*digest || strcmp(digest, o->run->model_digest) == 0 ||
-           err_at(o->e, ERR_INPUT, path, 0, 0, "was trained from other weights (SHA-256 %.12s...) than %s has (%.12s...)",
-                  digest, o->run->model.name, o->run->model_digest);
+           err_at(o->e, ERR_INPUT, path, 0, 0, "was trained from other weights (SHA-256 %.12s...) than %s has "
+                  "(%.12s...)", digest, o->run->model.name, o->run->model_digest);
 }
 
 static bool take_delta(struct opening *o, const char *path)

@@ -113,8 +113,8 @@ static size_t changed(const struct param *p, const struct param *base)
 
 static bool no_form(const char *method, const char *name, const char *why, struct err *e)
 {
-    return err_set(e, ERR_INPUT, "%s trained `%s`, %s; --to delta keeps what was trained, --to hf writes the whole model",
-                   method, name, why);
+    return err_set(e, ERR_INPUT, "%s trained `%s`, %s; --to delta keeps what was trained, --to hf writes the whole "
+                   "model", method, name, why);
 }
 
 /* What a method added has no base. */
@@ -123,12 +123,12 @@ static const struct param *param_at(const struct model *m, size_t i)
     return i < m->params.n ? m->params.item[i] : NULL;
 }
 
-/* Can this parameter be part of it? *l: its site, NULL where there is nothing of it to write. */
+/* Can this parameter be part of it, if it changed? *l: its site, NULL where there is nothing of it to write. */
 static bool fits(const struct model *m, const struct param *p, const struct param *base, const char *method,
                  const struct linear **l, struct err *e)
 {
     *l = NULL;
-    if (p->head || p->watched || p->grad.form == GRAD_NONE || (!p->added && changed(p, base) == 0))
+    if (p->head || (!p->added && changed(p, base) == 0))
         return true;
     *l = site_of(m, p);
     return *l || no_form(method, p->name, "and PEFT's form for sparse changes (SHIRA) has only weights of linear "
@@ -164,8 +164,8 @@ static bool find_rank(const struct model *m, const struct model *base, const cha
         TRY(fits(m, m->params.item[i], param_at(base, i), method, &l, e));
         if (!l || *r <= most_rank(l))
             continue;
-        snprintf(why, sizeof why, "and PEFT's form for sparse changes (SHIRA) has no room for so many entries: it would "
-                 "need r = %lld, the most is %lld", *r, most_rank(l));
+        snprintf(why, sizeof why, "and PEFT's form for sparse changes (SHIRA) has no room for so many entries: it "
+                 "would need r = %lld, the most is %lld", *r, most_rank(l));
         return no_form(method, l->w->name, why, e);
     }
     return true;

@@ -188,7 +188,10 @@ static bool load_adapter(struct reloaded *r, const struct peft_dir *d, const str
                          const struct run_env *env, size_t *heads, struct err *e)
 {
     const char *base = base_of(d, card, r->arena, e), *method = base ? peft_dir_method(d, r->arena, e) : NULL;
-    return method && open_model(r, base, method, card, task, env, e) && same_base(r, d->dir, card->model_digest, e) &&
+    TRY(method);
+    if (!open_model(r, base, method, card, task, env, e)) /* a spec made from the adapter is no place to point at */
+        return strcmp(e->file, "eval") == 0 ? err_at(e, e->code, d->config_path, 0, 0, "%s", e->msg) : false;
+    return same_base(r, d->dir, card->model_digest, e) &&
            cut_as_in_training(r, card, e) && peft_dir_load(d, &r->session.model, true, heads, e);
 }
 

@@ -90,7 +90,7 @@ TEST(wrong_command_lines)
     expect_error("describe measure gradient", 2, "unknown measure `gradient`; did you mean `gradients`?");
     expect_error("run s.yaml --data nowhere", 2, "the data folder `nowhere` does not exist");
     expect_error("eval x.h5", 2, "eval needs --task TASK: peftlab eval MODEL_OR_RUN --task TASK");
-    expect_error("export x.h5 dir --to peft", 2, "--to is `peft`; it must be one of hf");
+    expect_error("export x.h5 dir --to gguf", 2, "--to is `gguf`; it must be one of hf, peft, delta");
     expect_error("table nowhere --rows sed", 2,
                  "--rows is `sed`; it must be one of method, task, model, variant, seed; did you mean `seed`?");
 }

@@ -149,11 +149,11 @@ static void export(const struct run_spec *r, const struct run_record *record)
 {
     struct session s;
     if (r->method->unmergeable) {
-        assert_false(reload_export_hf(file_of(r, ".h5"), false, "exported", &e));
+        assert_false(reload_export(file_of(r, ".h5"), EXPORT_HF, false, "exported", &e));
         assert_int_equal(e.code, ERR_INPUT);
         return;
     }
-    ASSERT_OK(reload_export_hf(file_of(r, ".h5"), false, "exported", &e), &e);
+    ASSERT_OK(reload_export(file_of(r, ".h5"), EXPORT_HF, false, "exported", &e), &e);
     evaluated(&s, prepared("exported", "head"), NULL);
     expect_scores(&s.record.predictions, &record->predictions, 1e-5);
     session_close(&s);
