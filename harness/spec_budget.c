@@ -259,8 +259,8 @@ static bool shorten(struct knob *k)
 /* ---------------------------------------------------------------------------------------------------------------------
  * Budgets that cannot be met */
 
-/* The knob stands at the end of what the method can do. */
-static bool cannot(struct knob *k, const struct variant *v, const char *end)
+/* The knob stands at the end of what the method can do, with k->at_lo. */
+static bool cannot(struct knob *k, const struct variant *v, size_t budget, const char *end)
 {
     struct solver *s = k->s;
     const struct yaml *y = v->budget_from.row[0];
@@ -268,7 +268,7 @@ static bool cannot(struct knob *k, const struct variant *v, const char *end)
     char scalars[48] = "";
     TRY(value);
     if (strspn(v->budget.text, "0123456789") != strlen(v->budget.text))
-        snprintf(scalars, sizeof scalars, " (%zu scalars)", k->budget);
+        snprintf(scalars, sizeof scalars, " (%zu scalars)", budget);
     return yaml_err(s->e, y, "range: budget is `%s`%s; the %s that method %s trains in %s is %zu scalars (%s: %s)",
                     v->budget.text, scalars, end, v->method->name, s->run.model.name, k->at_lo, k->row->name, value);
 }
@@ -279,17 +279,18 @@ static bool solve_knob(struct knob *k, const struct variant *v)
     k->lo = smallest(k->row);
     turn(k, k->lo);
     TRY(count(s, &k->at_lo, s->e)); /* what is wrong here is wrong for any value */
-    if (k->at_lo > k->budget)
-        return cannot(k, v, "least");
-    size_t least = k->at_lo;
-    TRY(bisect(k));
-    TRY(shorten(k));
+    size_t least = k->at_lo, budget = k->budget;
+    if (least > budget)
+        k->budget = least;
+    TRY(bisect(k) && shorten(k));
+    if (least > budget)
+        return cannot(k, v, budget, "least");
     if (k->at_lo == k->budget || k->at_hi != REFUSED)
         return true;
     if (k->at_lo == least && k->lo > smallest(k->row))
         return yaml_err(s->e, v->budget_from.row[0], "budget: method %s trains %zu scalars in %s, whatever its `%s`",
                         v->method->name, least, s->run.model.name, k->row->name);
-    return cannot(k, v, "most");
+    return cannot(k, v, budget, "most");
 }
 
 /* ---------------------------------------------------------------------------------------------------------------------

@@ -227,6 +227,13 @@ static const struct wrong wrong[] = {
     {"  - sift: {target_modules: [query], grid: {budget: [1%, 90%]}}\n", NULL,
      "x.yaml:4:57: range: budget is `90%` (4849459 scalars); the most that method sift trains in zoo:mini is "
      "263168 scalars (density: 1)"},
+    /* Two of 257 scalars in each of 20 modules and of 1,025 in 4, set by another option than the knob. */
+    {"  - rowsft: {rank: 2, per_head: false, budget: 1%}\n", NULL,
+     "x.yaml:4:48: budget: method rowsft trains 18480 scalars in zoo:mini, whatever its `ratio`"},
+    /* Two rows of each is the least (round_to), up to a ratio of 4 / 1,024. */
+    {"  - rowsft: {per_head: false, budget: 18479}\n", NULL,
+     "x.yaml:4:39: range: budget is `18479`; the least that method rowsft trains in zoo:mini is 18480 scalars (ratio: "
+     "0.003)"},
     {"  - lora: {target_modules: [qery], budget: 1%}\n", NULL,
      "x.yaml:4:29: `qery` in target_modules matches no linear module of the encoder; did you mean `query`?"},
     {"  - lora: {r: 8}\n  - lora: {budget: match lora}\n", NULL,
