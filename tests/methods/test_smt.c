@@ -13,10 +13,10 @@ static struct err e;
  *      1 -1 |  2  2      block 0: 1 -1  3  1    mean |.| 1.5   |mean| 1     sum 6   root of squares sqrt 12
  *      3  1 | -2 -2      block 1: 2  2 -2 -2             2            0         8                   4
  *     ------+-------     block 2: 0  0  0  4             1            1         4                   4
- *      0  0 |  1  1      block 3: 1  1  1 -1             1            .5        4                   2
+ *      0  0 | -1 -1      block 3: -1 -1 1 -1            1            .5        4                   2
  *      0  4 |  1 -1
  */
-static const real four[16] = {1, -1, 2, 2, 3, 1, -2, -2, 0, 0, 1, 1, 0, 4, 1, -1};
+static const real four[16] = {1, -1, 2, 2, 3, 1, -2, -2, 0, 0, -1, -1, 0, 4, 1, -1};
 
 static void check_scores(enum block_score kind, double a, double b, double c, double d)
 {
