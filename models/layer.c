@@ -82,8 +82,9 @@ void layer_forward(const struct model *m, struct workspace *ws, struct pass *p, 
     norm_forward(m, p, &k->output_norm, s->xhat2, s->rstd2, y);
 }
 
-/* ws->d: gradient of y -> gradient of x1. */
-static bool feed_forward_backward(const struct model *m, struct workspace *ws, struct pass *p, int layer, struct err *e)
+/* ws->d: gradient of y -> gradient of x1, where `lowest` asks for it. */
+static bool feed_forward_backward(const struct model *m, struct workspace *ws, struct pass *p, int layer,
+                                  enum block_floor lowest, struct err *e)
 {
     const struct block *k = &m->block[layer];
     struct layer_state *s = &ws->layer[layer];
@@ -93,19 +94,25 @@ static bool feed_forward_backward(const struct model *m, struct workspace *ws, s
     TRY(insert_backward(&k->output_insert, true, ws, p, s->output_kept, ws->d, e));
     memcpy(ws->tmp, ws->d, hidden_size(m, p) * sizeof(real));
     TRY(insert_backward(&k->output_insert, false, ws, p, s->output_kept, ws->tmp, e));
+    if (lowest == FLOOR_OUTPUT_NORM)
+        return true;
     drop(m, p, site_output(layer), ws->tmp);
 
     bool gelu_wanted = linear_needs_input(&k->output, p->probe);
     real *dg = k->output.ops ? ws->wide2 : ws->wide; /* overrides still read gelu(u) when dx is there */
     if (gelu_wanted)
         gelu_forward(wide_size(m, p), s->u, ws->wide);
-    TRY(linear_backward(&k->output, p, tokens, gelu_wanted ? ws->wide : NULL, ws->tmp, dg, 0, ws->panels, e));
+    TRY(linear_backward(&k->output, p, tokens, gelu_wanted ? ws->wide : NULL, ws->tmp,
+                        lowest < FLOOR_OUTPUT ? dg : NULL, 0, ws->panels, e));
+    if (lowest == FLOOR_OUTPUT)
+        return true;
     gelu_backward(wide_size(m, p), s->u, dg, dg);
 
     bool x1_wanted = linear_needs_input(&k->intermediate, p->probe);
     if (x1_wanted)
         layernorm_output(tokens, h, s->xhat1, k->attention_norm.w->w, k->attention_norm.b->w, ws->x1);
-    return linear_backward(&k->intermediate, p, tokens, x1_wanted ? ws->x1 : NULL, dg, ws->d, 1, ws->panels, e);
+    return linear_backward(&k->intermediate, p, tokens, x1_wanted ? ws->x1 : NULL, dg,
+                           lowest < FLOOR_INTERMEDIATE ? ws->d : NULL, 1, ws->panels, e);
 }
 
 /* The layer's input again, into ws->x1. */
@@ -123,7 +130,7 @@ static void layer_input(const struct model *m, const struct workspace *ws, const
 
 /* ws->d: gradient of x1 -> gradient of the layer's input, where it is wanted below. */
 static bool self_attention_backward(const struct model *m, struct workspace *ws, struct pass *p, int layer,
-                                    bool go_down, struct err *e)
+                                    bool go_down, enum block_floor lowest, struct err *e)
 {
     const struct block *k = &m->block[layer];
     struct layer_state *s = &ws->layer[layer];
@@ -133,9 +140,13 @@ static bool self_attention_backward(const struct model *m, struct workspace *ws,
     TRY(insert_backward(&k->attention_insert, true, ws, p, s->attention_kept, ws->d, e));
     memcpy(ws->tmp, ws->d, hidden_size(m, p) * sizeof(real));
     TRY(insert_backward(&k->attention_insert, false, ws, p, s->attention_kept, ws->tmp, e));
+    if (lowest == FLOOR_ATTENTION_NORM)
+        return true;
     drop(m, p, site_attention(layer), ws->tmp);
-    real *dctx = ws->hidden;
+    real *dctx = lowest == FLOOR_QKV ? ws->hidden : NULL;
     TRY(linear_backward(&k->attention_output, p, tokens, s->ctx, ws->tmp, dctx, 0, ws->panels, e));
+    if (!dctx)
+        return true;
     attention_backward(attention_of(m, ws, p, layer), p->batch, dctx, s->q, s->k, s->v);
 
     const struct linear *site[] = {&k->query, &k->key, &k->value};
@@ -153,5 +164,7 @@ bool layer_backward(const struct model *m, struct workspace *ws, struct pass *p,
     if (ws->shape.mode == WORKSPACE_CHECKPOINT)
         layer_forward(m, ws, p, layer, ws->input[layer], ws->hidden);
     bool go_down = layer > ws->floor || model_floor(m, p->probe) < 0;
-    return feed_forward_backward(m, ws, p, layer, e) && self_attention_backward(m, ws, p, layer, go_down, e);
+    enum block_floor lowest = go_down ? FLOOR_QKV : model_block_floor(&m->block[layer], p->probe);
+    return feed_forward_backward(m, ws, p, layer, lowest, e) &&
+           (lowest > FLOOR_ATTENTION_NORM || self_attention_backward(m, ws, p, layer, go_down, lowest, e));
 }

@@ -111,13 +111,35 @@ bool model_build(struct model *m, const struct model_config *c, struct arena *a,
     return add_head(&b, prefix);
 }
 
+static bool param_wanted(const struct param *p, bool probe)
+{
+    return p->tapped || (!probe && p->grad.form != GRAD_NONE);
+}
+
+static bool site_wanted(const struct linear *l, bool probe)
+{
+    return l->ops || param_wanted(l->w, probe) || param_wanted(l->b, probe);
+}
+
+enum block_floor model_block_floor(const struct block *k, bool probe)
+{
+    if (site_wanted(&k->query, probe) || site_wanted(&k->key, probe) || site_wanted(&k->value, probe))
+        return FLOOR_QKV;
+    if (site_wanted(&k->attention_output, probe))
+        return FLOOR_ATTENTION_OUTPUT;
+    if (k->attention_insert.ops || param_wanted(k->attention_norm.w, probe) || param_wanted(k->attention_norm.b, probe))
+        return FLOOR_ATTENTION_NORM;
+    if (site_wanted(&k->intermediate, probe))
+        return FLOOR_INTERMEDIATE;
+    return site_wanted(&k->output, probe) ? FLOOR_OUTPUT : FLOOR_OUTPUT_NORM;
+}
+
 int model_floor(const struct model *m, bool probe)
 {
     int floor = m->config.num_hidden_layers;
     for (size_t i = 0; i < m->params.n; i++) {
         const struct param *p = m->params.item[i];
-        bool wanted = p->tapped || (!probe && p->grad.form != GRAD_NONE);
-        if (wanted && p->layer < floor)
+        if (param_wanted(p, probe) && p->layer < floor)
             floor = p->layer;
     }
     for (int i = 0; i < m->n_sites; i++)
@@ -128,16 +150,27 @@ int model_floor(const struct model *m, bool probe)
 
 uint32_t model_dropout_site(const struct linear *l) { return 0x10000u + (uint32_t)l->number; }
 
+/* Is the gradient of this site's input needed? In the lowest layer only down to what is wanted there. */
+static bool needs_dx(const struct model *m, const struct linear *l, int floor)
+{
+    int layers = m->config.num_hidden_layers;
+    if (l->layer != floor)
+        return l->layer > floor;
+    if (l->layer == layers)
+        return l == &m->head_out && m->head_dense.w;
+    const struct block *k = &m->block[l->layer];
+    enum block_floor lowest = model_block_floor(k, false);
+    return (l == &k->output && lowest < FLOOR_OUTPUT) || (l == &k->intermediate && lowest < FLOOR_INTERMEDIATE) ||
+           (l == &k->attention_output && lowest < FLOOR_ATTENTION_OUTPUT);
+}
+
 static double linear_flops(const struct model *m, const struct linear *l, double rows, bool backward, int floor)
 {
     double product = 2.0 * rows * l->in * l->out, sum = product;
     if (backward && l->w) {
         if (l->w->grad.form != GRAD_NONE)
             sum += 2.0 * rows * (double)l->w->grad.size;
-        bool first = l->layer == floor && l->layer < m->config.num_hidden_layers && l->in == m->config.hidden_size &&
-                     (l == &m->block[l->layer].query || l == &m->block[l->layer].key || l == &m->block[l->layer].value);
-        if (l->layer >= floor && !first && !(l->layer == m->config.num_hidden_layers && floor == l->layer))
-            sum += product;
+        sum += needs_dx(m, l, floor) ? product : 0;
     }
     if (l->ops && l->ops->flops)
         sum += l->ops->flops(l, (int)rows, backward);
@@ -164,6 +197,7 @@ double model_flops(const struct model *m, const int32_t *lengths, int n_seq, boo
                insert_flops(&m->block[l].output_insert, tokens, backward);
     /* Scores and context: 2 products forward; backward 5 more, the recomputed scores among them. */
     int below = floor < 0 ? layers : layers - floor;
+    below -= floor >= 0 && floor < layers && model_block_floor(&m->block[floor], false) != FLOOR_QKV;
     sum += 2.0 * squares * m->config.hidden_size * (2.0 * layers + (backward ? 5.0 * below : 0));
     return sum;
 }

@@ -147,6 +147,17 @@ uint32_t model_dropout_site(const struct linear *l);
  * alone. */
 int model_floor(const struct model *m, bool probe);
 
+/* How far down a layer backward has to come for what is wanted inside it, inputs of the layer apart. */
+enum block_floor {
+    FLOOR_QKV,              /* query, key or value                          */
+    FLOOR_ATTENTION_OUTPUT, /* attention.output.dense                       */
+    FLOOR_ATTENTION_NORM,   /* the insert or LayerNorm after the attention  */
+    FLOOR_INTERMEDIATE,
+    FLOOR_OUTPUT,           /* output.dense                                 */
+    FLOOR_OUTPUT_NORM       /* the insert or LayerNorm at the top, or nothing */
+};
+enum block_floor model_block_floor(const struct block *k, bool probe);
+
 /* Floating-point operations (matrix products alone, two per multiply-add) of one forward, and of forward with backward
  * for the present requests, over sequences of these lengths. */
 double model_flops(const struct model *m, const int32_t *lengths, int n_seq, bool backward);

@@ -107,6 +107,17 @@ TEST(every_method_with_its_defaults)
         check_method((*m)->name, exact_options((*m)->name));
 }
 
+/* Backward goes down to the lowest thing wanted and no further. */
+TEST(from_each_floor_inside_a_layer)
+{
+    check_method("full", "{target_modules: [layer.0.output.LayerNorm]}");
+    check_method("full", "{target_modules: [layer.0.output.dense]}");
+    check_method("full", "{target_modules: [layer.0.intermediate.dense]}");
+    check_method("full", "{target_modules: [layer.0.attention.output.LayerNorm]}");
+    check_method("full", "{target_modules: [layer.0.attention.output.dense]}");
+    check_method("full", "{target_modules: [layer.0.attention.self.key]}");
+}
+
 TEST(lora_everywhere)
 {
     check_method("lora", "{target_modules: all-linear, r: 3, lora_alpha: 7}");
