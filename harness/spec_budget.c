@@ -2,16 +2,14 @@
  * budget: how much a method trains, in scalars outside the head, in place of its knob (method->knob): a number, a share
  * of all of the model's parameters outside the head, or what another method of the spec trains.
  *
- * The knob is found by bisection. Each trial builds the model without memory, lets head and method make their requests,
- * and counts them; a value that the method refuses for this model counts as too large. Of the values that stay within
- * the budget an integer knob gets the largest; a real one the shortest decimal that trains as much as the largest.
+ * Each trial of the search (knob.h) builds the model without memory, lets head and method make their requests, and
+ * counts them; a value that the method refuses for this model is too large.
  */
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "harness/knob.h"
 #include "harness/spec_impl.h"
 
 const struct opt budget_options[] = {
@@ -145,152 +143,23 @@ static bool count_defaults(struct solver *s, const struct method *m, size_t *n)
 /* ---------------------------------------------------------------------------------------------------------------------
  * The knob */
 
-enum { BILLION = 1000000000 };
-#define REFUSED SIZE_MAX /* a count: the method takes no such value here */
+static bool count_trial(void *self, size_t *n, struct err *e) { return count(self, n, e); }
 
-/* A knob that is turned; values are integers for OPT_INT. */
-struct knob {
-    struct solver *s;
-    const struct opt *row;
-    void *options;
-    size_t budget;
-    double lo, hi;             /* the largest value known to fit, and the smallest known not to */
-    size_t at_lo, at_hi;       /* what they train                                               */
-};
-
-static void turn(const struct knob *k, double value)
+/* A budget that cannot be met; the knob stands where the count is nearest. */
+static bool cannot(const struct solver *s, const struct knob *k, const struct variant *v, enum knob_end end)
 {
-    void *p = (char *)k->options + k->row->offset;
-    if (k->row->type == OPT_INT)
-        *(long long *)p = (long long)value;
-    else
-        *(double *)p = value;
-}
-
-/* What a value trains, or REFUSED. */
-static bool try_value(const struct knob *k, double value, size_t *n)
-{
-    struct err e = {0};
-    turn(k, value);
-    if (count(k->s, n, &e))
-        return true;
-    *n = REFUSED;
-    if (e.code != ERR_INPUT)
-        *k->s->e = e;
-    return e.code == ERR_INPUT;
-}
-
-/* Takes a value for lo or hi. */
-static bool narrow(struct knob *k, double value)
-{
-    size_t n;
-    TRY(try_value(k, value, &n));
-    if (n <= k->budget)
-        k->lo = value, k->at_lo = n;
-    else
-        k->hi = value, k->at_hi = n;
-    return true;
-}
-
-/* Open ends are approached to a billionth of the range, infinite ones by doubling. */
-static double smallest(const struct opt *row)
-{
-    if (row->type == OPT_INT)
-        return ceil(row->min);
-    return row->min + (row->open_min ? (isinf(row->max) ? 1 : row->max - row->min) / BILLION : 0);
-}
-
-static double largest(const struct opt *row)
-{
-    if (isinf(row->max))
-        return BILLION;
-    return row->open_max ? row->max - (row->max - row->min) / BILLION : row->max;
-}
-
-static double middle(const struct knob *k)
-{
-    double m = isinf(k->hi) ? 2 * fmax(k->lo, .5) : k->lo + (k->hi - k->lo) / 2;
-    return k->row->type == OPT_INT ? floor(m) : m;
-}
-
-/* As close as values can matter: the largest tensors have 1e9 entries. */
-static bool apart(const struct knob *k)
-{
-    return k->row->type == OPT_INT ? k->hi - k->lo > 1 : k->hi - k->lo > 1e-12 * fmax(1, k->lo);
-}
-
-static bool bisect(struct knob *k)
-{
-    double top = largest(k->row);
-    k->hi = INFINITY;
-    k->at_hi = REFUSED;
-    if (!isinf(k->row->max))
-        TRY(narrow(k, top));
-    while (k->lo < top && apart(k))
-        TRY(narrow(k, middle(k)));
-    return true;
-}
-
-/* The shortest decimal not above lo that trains as much; k->lo becomes it. */
-static bool shorten(struct knob *k)
-{
-    double exact = k->lo;
-    for (int digits = 1; k->row->type == OPT_REAL && exact > 0 && digits <= 17; digits++) {
-        char text[40];
-        snprintf(text, sizeof text, "%.*e", digits - 1, exact);
-        double value = strtod(text, NULL), unit = pow(10, floor(log10(exact)) - digits + 1);
-        if (value > exact) { /* rounded up: one unit of the last digit down */
-            snprintf(text, sizeof text, "%.*e", digits - 1, value - unit);
-            value = strtod(text, NULL);
-        }
-        size_t n;
-        if (value < smallest(k->row) || value > exact)
-            continue;
-        TRY(try_value(k, value, &n));
-        if (n == k->at_lo) {
-            k->lo = value;
-            break;
-        }
-    }
-    turn(k, k->lo);
-    return true;
-}
-
-/* ---------------------------------------------------------------------------------------------------------------------
- * Budgets that cannot be met */
-
-/* The knob stands at the end of what the method can do, with k->at_lo. */
-static bool cannot(struct knob *k, const struct variant *v, size_t budget, const char *end)
-{
-    struct solver *s = k->s;
     const struct yaml *y = v->budget_from.row[0];
-    const char *value = opt_value_text(k->row, k->options, s->scratch, s->e);
+    const char *value = opt_value_text(k->row, k->options, s->scratch, s->e), *model = s->run.model.name;
     char scalars[48] = "";
     TRY(value);
+    if (end == KNOB_IDLE)
+        return yaml_err(s->e, y, "budget: method %s trains %zu scalars in %s, whatever its `%s`", v->method->name, k->n,
+                        model, k->row->name);
     if (strspn(v->budget.text, "0123456789") != strlen(v->budget.text))
-        snprintf(scalars, sizeof scalars, " (%zu scalars)", budget);
+        snprintf(scalars, sizeof scalars, " (%zu scalars)", k->budget);
     return yaml_err(s->e, y, "range: budget is `%s`%s; the %s that method %s trains in %s is %zu scalars (%s: %s)",
-                    v->budget.text, scalars, end, v->method->name, s->run.model.name, k->at_lo, k->row->name, value);
-}
-
-static bool solve_knob(struct knob *k, const struct variant *v)
-{
-    struct solver *s = k->s;
-    k->lo = smallest(k->row);
-    turn(k, k->lo);
-    TRY(count(s, &k->at_lo, s->e)); /* what is wrong here is wrong for any value */
-    size_t least = k->at_lo, budget = k->budget;
-    if (least > budget)
-        k->budget = least;
-    TRY(bisect(k) && shorten(k));
-    if (least > budget)
-        return cannot(k, v, budget, "least");
-    if (k->at_lo == k->budget || k->at_hi != REFUSED)
-        return true;
-    if (k->at_lo == least && k->lo > smallest(k->row))
-        return yaml_err(s->e, v->budget_from.row[0], "budget: method %s trains %zu scalars in %s, whatever its `%s`",
-                        v->method->name, least, s->run.model.name, k->row->name);
-    return cannot(k, v, budget, "most");
+                    v->budget.text, scalars, end == KNOB_LEAST ? "least" : "most", v->method->name, model, k->n,
+                    k->row->name, value);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------------
@@ -334,10 +203,12 @@ static bool solve_variant(struct solver *s, const struct variant *from, struct v
     *v = *from;
     TRY(v->options = arena_alloc(s->arena, MEM_DATA, v->method->state_size, s->e));
     memcpy(v->options, from->options, v->method->state_size);
-    struct knob k = {.s = s, .row = opt_find(v->method->options, v->method->knob), .options = v->options};
+    struct knob k = {.row = opt_find(v->method->options, v->method->knob), .options = v->options,
+                     .count = count_trial, .self = s};
+    enum knob_end end;
     TRY(count_budget(s, from, &k.budget));
     set_method(s, v->method, v->options, v->at);
-    TRY(solve_knob(&k, v));
+    TRY(knob_turn(&k, &end, s->e) && (end == KNOB_FITS || cannot(s, &k, v, end)));
     v->options_from.row[k.row - v->method->options] = v->budget_from.row[0];
     v->solved = true;
     return spec_finish_variant(v, s->top, s->arena, s->e);
