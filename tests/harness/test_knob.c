@@ -128,7 +128,7 @@ static double next_decimal(double v, int digits)
     return strtod(text, NULL);
 }
 
-/* No density of a fine grid trains more within the budget, none with fewer digits as much, and the next does not fit. */
+/* Of a fine grid no density trains more within the budget, none with fewer digits as much; the next does not fit. */
 TEST(densities_within_every_budget)
 {
     struct options o;
