@@ -91,6 +91,24 @@ static bool is_kept(const struct param *p, size_t row)
     return false;
 }
 
+static double backward_flops(const char *options)
+{
+    static const int32_t lengths[] = {5, 7, 8};
+    struct run r;
+    struct run_spec s = run_spec("rowsft", options, NULL);
+    ASSERT_OK(run_plan(&r, &s, &e), &e);
+    double flops = model_flops(&r.model, lengths, 3, true);
+    run_close(&r);
+    return flops;
+}
+
+/* 2 T in multiply-adds for each row: 20 tokens, 16 inputs, 4 rows more in each of 2 layers. */
+TEST(a_row_costs_its_own_products)
+{
+    double four = backward_flops("{rank: 4, target_modules: value, per_head: false}");
+    assert_true(backward_flops("{rank: 8, target_modules: value, per_head: false}") - four == 2 * 20 * 16. * 4 * 2);
+}
+
 /* Every chosen row moves and no other does. */
 TEST(exactly_the_chosen_rows_move)
 {
