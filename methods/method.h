@@ -95,6 +95,8 @@ struct method {
      * plan, so that the tap's scratch is planned, and clears it at the end of select. */
     void (*bytes)(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS]); /* beyond requests     */
     bool grows;          /* memory grows with what training touches: bytes() says to how much at most             */
+    double (*step_flops)(const void *self, const struct method_env *env); /* matrix products of an optimizer step that
+                          * are not forward's or backward's                                                        */
     bool (*attach)(void *self, struct method_env *env, struct err *e);
     bool (*select)(void *self, struct method_env *env, struct err *e); /* with env->probe */
     bool (*before_backward)(void *self, struct method_env *env, struct err *e);

@@ -66,3 +66,9 @@ void rotate_back(const struct rotation *r, const uint32_t *idx, size_t n, const 
         blas_gemm(BLAS_T, BLAS_N, r->out, r->in, r->out, 1, r->p, r->out, room, r->in, 1, w, r->in);
     }
 }
+
+double rotation_flops(const struct rotation *r, size_t n)
+{
+    double out = r->out, in = r->in, large = out > in ? out : in, small = out > in ? in : out;
+    return r->p ? 2 * out * in * (out + in) + 2 * (double)n * large + 2 * out * in * small : 0;
+}

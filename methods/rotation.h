@@ -26,4 +26,7 @@ void rotate_out(const struct rotation *r, real *b, real *room);
  * operations. */
 void rotate_back(const struct rotation *r, const uint32_t *idx, size_t n, const real *value, real *w, real *room);
 
+/* Operations of `rotate`, and of `rotate_back` for n entries, together. */
+double rotation_flops(const struct rotation *r, size_t n);
+
 #endif

@@ -256,6 +256,16 @@ static bool step(void *self, struct method_env *env, double schedule, struct err
     return sparse_step(&o->sparse, env, schedule, e);
 }
 
+static double step_flops(const void *self, const struct method_env *env)
+{
+    const struct sparsegrad *o = self;
+    double sum = 0;
+    (void)env;
+    for (size_t i = 0; i < o->sites.n; i++)
+        sum += rotation_flops(&o->rotation[o->sites.site[i].role], o->sites.site[i].k);
+    return sum;
+}
+
 static void report(void *self, struct method_env *env, struct method_report *report)
 {
     const struct sparsegrad *o = self;
@@ -333,6 +343,7 @@ const struct method method_sparsegrad = {
     .plan = plan,
     .bytes = bytes,
     .grows = true,
+    .step_flops = step_flops,
     .attach = attach,
     .select = select_bases,
     .after_backward = after_backward,

@@ -332,3 +332,15 @@ TEST(what_is_reported)
     ASSERT_NEAR(all.share, 1, 0);
     run_close(&r);
 }
+
+/* Four matrices of 16 x 24: rotated, 2 * 384 * 40; ten entries times 24; the product with the basis of 16. */
+TEST(the_products_of_a_step)
+{
+    struct run r;
+    open_run(&r, "sparsegrad", "{k: 10}", adam());
+    ASSERT_NEAR(r.method->step_flops(r.self, &r.env), 4 * (2 * 384 * 40 + 2 * 10 * 24 + 2 * 384 * 16), 0);
+    run_close(&r);
+    open_run(&r, "sparsegrad", "{k: 10, basis: identity}", adam());
+    ASSERT_NEAR(r.method->step_flops(r.self, &r.env), 0, 0);
+    run_close(&r);
+}
