@@ -5,7 +5,7 @@
  *     I = the r rows with the highest importance
  *     per step: W[I] += AdamW(dy[:, I]ᵀ x),   b[I] += AdamW(sum over tokens of dy[:, I])
  *
- * Source: Li et al. 2025, "An Efficient Sparse Fine-Tuning with Low Quantization Error via Neural Network Pruning",
+ * Source: Li, Bhaskara 2025, "An Efficient Sparse Fine-Tuning with Low Quantization Error via Neural Network Pruning",
  * arXiv:2502.11439, and its published code. Rows are trained in place; the code adds a branch, y += S(x Dᵀ + d) with
  * S scattering r columns, whose trajectory is the same when D starts at 0 and neither decays nor is dropped. Differs
  * from the code, whose ways some options restore:

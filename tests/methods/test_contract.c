@@ -38,6 +38,7 @@ static const struct variant more[] = {
     {"gradtopk", "{k: 10, state: lazy}"},
     {"rowsft", "{importance: l2, unit: column, ratio: 0.2}"},
     {"rowsft", "{importance: qmtaylor, taylor_batches: 2, ranking: global, ratio: 0.2}"},
+    {"rowsft", "{importance: l1, ranking: global, train_layernorm: true, ratio: 0.3}"},
     {"rowsft", "{importance: zotaylor, n_estimate: 2, data_split: 2, rank: 3, per_head: false}"},
     {"rowsft", "{importance: wanda, taylor_batches: 2, target_modules: [query, output.dense], bias: false}"},
     {"rowsft", "{importance: random, train_layernorm: true, train_embeddings: true}"},
