@@ -1,4 +1,4 @@
-/* Counts, steps and bytes of runs that nobody runs here. */
+/* Steps and bytes of runs that nobody runs here (counts: test_counts.c). */
 #include "tests/test.h"
 
 #include <unistd.h>
@@ -21,51 +21,6 @@ static struct run_plan roberta(const char *method)
 {
     const char *const overrides[] = {method};
     return plan_of("model: zoo:roberta-base\ntasks: mrpc\nmethods: full\n", overrides, 1);
-}
-
-static void expect_counts(const struct run_plan *p, size_t trainable, size_t with_head, size_t total)
-{
-    assert_int_equal(p->trainable, trainable);
-    assert_int_equal(p->trainable_with_head, with_head);
-    assert_int_equal(p->total, total);
-}
-
-/* The papers' own numbers: LoRA's 0.3 M for query and value at rank 8, SIFT's for 0.8 % of four matrices a layer. */
-TEST(counts_of_roberta_base)
-{
-    enum { TOTAL = 124647170, HEAD = 592130, LORA = 294912, SIFT = 226848 };
-    struct run_plan p = roberta("methods=full");
-    expect_counts(&p, TOTAL - HEAD, TOTAL, TOTAL);
-    p = roberta("methods=lora");
-    expect_counts(&p, LORA, LORA + HEAD, TOTAL + LORA);
-    p = roberta("methods=sift");
-    expect_counts(&p, SIFT, SIFT + HEAD, TOTAL);
-    p = roberta("methods=head");
-    expect_counts(&p, 0, HEAD, TOTAL);
-}
-
-TEST(counts_of_roberta_large)
-{
-    struct run_plan p = plan_of("model: zoo:roberta-large\ntasks: mrpc\nmethods: sift\n", NULL, 0);
-    assert_int_equal(p.trainable, 806208);
-    p = plan_of("model: zoo:roberta-large\ntasks: mrpc\nmethods:\n- sift: {ranking: global, refresh_every: 50}\n", NULL,
-                0);
-    assert_int_equal(p.trainable, 806208);
-    ASSERT_NEAR(p.bytes[MEM_METHOD], 96 * (1048576 + 1024) / 8., 64 * 400); /* a bit for what was ever trained */
-}
-
-/* A refresh looks at a whole batch beside training's buffers, and has room for one tensor's gradient (two batches: for
- * all of them); random masks need none of that. */
-TEST(probes_in_training_are_planned)
-{
-    struct run_plan never = roberta("methods=sift"), refresh = roberta("methods=[{sift: {refresh_every: 9}}]"),
-                    summed = roberta("methods=[{sift: {refresh_every: 9, select_batches: 2}}]"),
-                    random = roberta("methods=[{sift: {refresh_every: 9, select: random}}]");
-    assert_true(refresh.bytes[MEM_ACTIVATIONS] > never.bytes[MEM_ACTIVATIONS]);
-    assert_true(refresh.bytes[MEM_SCRATCH] > never.bytes[MEM_SCRATCH] + 4 * 768 * 768);
-    ASSERT_NEAR((double)summed.bytes[MEM_SCRATCH], (double)refresh.bytes[MEM_SCRATCH] + 4. * 48 * (768 * 768 + 768), 1);
-    assert_int_equal(random.bytes[MEM_ACTIVATIONS], never.bytes[MEM_ACTIVATIONS]);
-    assert_true(random.bytes[MEM_SCRATCH] < never.bytes[MEM_SCRATCH] + 4 * 768 * 768);
 }
 
 /* Full: a gradient and two moments beside each weight. Compact methods pay for what they train. */
