@@ -43,7 +43,7 @@ static const struct wrong wrong[] = {
     {HEAD "train: {fp16: true}\n", NULL,
      "x.yaml:4:9: unknown key `fp16` for train; weights and gradients are in single precision"},
     {HEAD "train: {lora_alpha: 16}\n", NULL,
-     "x.yaml:4:9: unknown key `lora_alpha` for train; it is an option of dora, lora"},
+     "x.yaml:4:9: unknown key `lora_alpha` for train; it is an option of lora, dora"},
     {HEAD "train: {target_modules: [query]}\n", NULL,
      "x.yaml:4:9: unknown key `target_modules` for train; it is an option of several methods"},
     {METHODS "  - sift: {refresh_evry: 1}\n", NULL,
