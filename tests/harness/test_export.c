@@ -274,6 +274,37 @@ TEST(adapters_that_are_wrong_say_so_in_one_line)
                  "adapter_model.safetensors");
 }
 
+static void write_shira(const struct tensor *t, size_t n)
+{
+    ASSERT_OK(safetensors_write("adapter/adapter_model.safetensors", t, n, NULL, test_arena(), &e), &e);
+}
+
+TEST(shira_that_is_wrong_says_so)
+{
+    static const float v[2] = {1, 2};
+    static const int32_t index[4] = {0, 15, 3, 15}, outside[4] = {0, 16, 3, 15};
+#define KEY "base_model.model.bert.encoder.layer.0.attention.self.query.shira_"
+    set_up();
+    ASSERT_OK(io_mkdirs("adapter", &e), &e);
+    write_config("{\"peft_type\": \"SHIRA\", \"base_model_name_or_path\": \"model\", \"r\": 1}");
+    struct tensor t[2] = {tensor_vector(KEY "weight", TENSOR_F32, 2, v),
+                          tensor_matrix(KEY "indices", TENSOR_I32, 2, 2, index)};
+    write_shira(t, 2);
+    predictions("adapter");
+    write_shira(t, 1);
+    expect_wrong("adapter/adapter_model.safetensors: tensor `" KEY "weight`: its indices or its values are missing");
+    t[1].data = outside;
+    write_shira(t, 2);
+    expect_wrong("adapter/adapter_model.safetensors: tensor `" KEY "indices`: an index lies outside of the weight");
+    t[1] = tensor_vector(KEY "indices", TENSOR_I32, 4, index);
+    write_shira(t, 2);
+    expect_wrong("adapter/adapter_model.safetensors: tensor `" KEY "indices`: must be int32 [2, n], with as many "
+                 "columns as there are values");
+    t[0].name = "bert.pool.shira_weight", t[1].name = "bert.pool.shira_indices";
+    write_shira(t, 2);
+    expect_wrong("adapter/adapter_model.safetensors: 2 tensors belong to no linear module of the model");
+}
+
 TEST(a_delta_belongs_to_its_base)
 {
     struct text out = {.arena = test_arena()};
