@@ -1,5 +1,5 @@
-/* Ten optimizer steps of SIFT's relatives against short PyTorch programs: a trained sparse matrix beside frozen weights
- * (SHiRA), and a mask that moves. labels: golden
+/* Ten optimizer steps of SIFT's relatives: a trained sparse matrix beside frozen weights against peft's SHiRA, and a
+ * mask that moves against a short PyTorch program. labels: golden
  */
 #include "tests/methods/trajectory.h"
 
@@ -27,9 +27,9 @@ TEST(sift_without_biases_is_shira)
     struct run r;
     struct trajectory *t;
     struct optim_group head[] = {{"pooler", NAN, 0, NULL}, {"classifier", NAN, 0, NULL}};
-    open_golden_run(&r, &t, "sift_shira.safetensors", "{density: 0.05, bias: false}", head, 2);
+    open_golden_run(&r, &t, "sift_shira.safetensors", "{density: 0.122, bias: false}", head, 2);
     trajectory_check_index(t, &r);
-    assert_int_equal(param_trainable(&r.model.params, false), 8 * 13); /* floor(0.05 * 256) + 1 */
+    assert_int_equal(param_trainable(&r.model.params, false), 8 * 32); /* floor(0.122 * 256) + 1 = 1 (16 + 16) */
     trajectory_follow(t, &r);
     trajectory_check_final(t, &r);
     run_close(&r);

@@ -1,7 +1,8 @@
 """
 tests/golden/methods/sift_shira.safetensors and sift_refresh.safetensors: ten-step trajectories of two ways to train
 single entries, on the model and batches of tests/golden/encoder/cls2, in the protocol of make_encoder.py (AdamW,
-clipping to 1, linear schedule with two warm-up steps, dropout 0, dense head, 5 % of the attention's weights, no biases).
+clipping to 1, linear schedule with two warm-up steps, dropout 0, dense head, weights of the attention without biases).
+The first is peft's SHiRA (0.16 or later; 0.17.1 was used), the second a plain program.
 
 Run: python tools/golden/make_sift.py        (after make_encoder.py)
 
@@ -9,19 +10,23 @@ Each trajectory is also run in float64 and must stay close, and every selection 
 stored depends on one machine's rounding.
 """
 
+import math
 import os
 
 import numpy as np
+import peft as peft_package
 import torch
-from torch.nn.utils import clip_grad_norm_, parametrize
+from peft import ShiraConfig, get_peft_model
+from torch.nn.utils import clip_grad_norm_
 from transformers import BertForSequenceClassification
 
 from common import GOLDEN, f32, forward, save
-from make_encoder import DENSITY, DRIFT, HYPER, STEPS, adamw, is_head, is_sift, top_k
+from make_encoder import DENSITY, DRIFT, HYPER, STEPS, adamw, is_head, is_sift
 from make_lora_family import batches_of
 
 CASE = "cls2"
 REFRESH_EVERY = 3
+SHIRA_DENSITY = 0.122  # floor(0.122 * 16 * 16) + 1 = 32 = 1 (16 + 16), what peft takes for r = 1
 
 
 def load(dtype):
@@ -32,29 +37,39 @@ def is_target(name):
     return is_sift(name) and name.endswith(".weight")
 
 
-def selection(model, batch):
-    """The entries of each target with the largest gradient of this batch's mean loss."""
+def largest(g, k):
+    """Offsets of the k largest |g|, ascending, and how far the last one in is from the first one out."""
+    a = g.detach().abs().flatten().numpy()
+    order = np.lexsort((np.arange(a.size), -a))
+    return np.sort(order[:k]), (a[order[k - 1]] - a[order[k]]) / a[order[k - 1]]
+
+
+def selection(model, batch, density=DENSITY):
+    """The floor(density n) + 1 entries of each target with the largest gradient of this batch's mean loss."""
     model.zero_grad()
     forward(model, *batch).loss.backward()
     idx = {}
     for n, p in model.named_parameters():
         if is_target(n):
-            idx[n], margin = top_k(p.grad)
+            idx[n], margin = largest(p.grad, math.floor(density * p.numel()) + 1)
             assert margin > 1e-4, f"{n}: selection margin {margin:.1e}; take another seed"
     model.zero_grad()
     return idx
 
 
-class Shira(torch.nn.Module):
-    """W + a sparse matrix with trained values at fixed places, as peft's SHiRA layer forms it; W itself is frozen."""
+def shira_model(dtype, idx):
+    """peft's SHiRA with r = 1 on the attention's modules, its mask ours: r (in + out) entries of each weight."""
+    model = load(dtype)
+    modules = {id(model.get_submodule(n.removesuffix(".weight"))): n for n in idx}
 
-    def __init__(self, index, like):
-        super().__init__()
-        self.register_buffer("index", torch.as_tensor(index, dtype=torch.long))
-        self.values = torch.nn.Parameter(torch.zeros(len(index), dtype=like.dtype))
+    def mask(module, r, **_):
+        flat = torch.zeros(module.weight.numel(), dtype=module.weight.dtype)
+        flat[torch.as_tensor(idx[modules[id(module)]], dtype=torch.long)] = 1
+        return flat.view_as(module.weight)
 
-    def forward(self, w):
-        return w + torch.zeros(w.numel(), dtype=w.dtype).index_put((self.index,), self.values).view_as(w)
+    config = ShiraConfig(r=1, target_modules=["query", "key", "value", "attention.output.dense"])
+    config.mask_fn = mask
+    return get_peft_model(model, config).to(dtype).train()
 
 
 def run_shira(dtype, batches, idx):
@@ -62,14 +77,12 @@ def run_shira(dtype, batches, idx):
     AdamW knows the values of the sparse matrix, so that decay pulls the increment to 0, not the weight. The head does
     not decay here.
     """
-    model = load(dtype)
+    peft = shira_model(dtype, idx)
+    model = peft.base_model.model
     for n, p in model.named_parameters():
-        p.requires_grad = is_head(n)
-    for n, i in idx.items():
-        module = model.get_submodule(n.removesuffix(".weight"))
-        parametrize.register_parametrization(module, "weight", Shira(i, module.weight))
+        p.requires_grad = is_head(n) or "shira_weight" in n
     trained = [p for p in model.parameters() if p.requires_grad]
-    values = [p for n, p in model.named_parameters() if n.endswith(".values")]
+    values = [p for n, p in model.named_parameters() if "shira_weight" in n]
     assert len(values) == len(idx)
     head = [p for n, p in model.named_parameters() if is_head(n)]
     optimizer = torch.optim.AdamW([dict(params=values, weight_decay=HYPER["weight_decay"]),
@@ -85,8 +98,10 @@ def run_shira(dtype, batches, idx):
         clip_grad_norm_(trained, HYPER["max_grad_norm"])
         optimizer.step()
         losses.append(loss.item())
-    final = {n: f32(model.get_submodule(n.removesuffix(".weight")).weight) for n in idx}
-    return losses, {**final, **{n: f32(p) for n, p in model.named_parameters() if is_head(n)}}, idx
+    merged = peft.merge_and_unload()
+    final = {n: f32(p) for n, p in merged.named_parameters() if n in idx or is_head(n)}
+    assert len(final) == len(idx) + 4
+    return losses, final, idx
 
 
 def factor(step):
@@ -153,15 +168,16 @@ def make(name, run, first):
     tensors = {"loss": np.array(losses, np.float32)}
     tensors.update({"idx." + n: i for n, i in idx.items()})
     tensors.update({"final." + n: x for n, x in final.items()})
-    meta = dict(HYPER, optim="adamw_torch", density=DENSITY, bias="false", computed="float32", torch=torch.__version__)
-    meta.update(dict(refresh_every=REFRESH_EVERY) if run is run_refresh else dict(decay_to="init", head_decay=0.0))
+    meta = dict(HYPER, optim="adamw_torch", bias="false", computed="float32", torch=torch.__version__)
+    meta.update(dict(density=DENSITY, refresh_every=REFRESH_EVERY) if run is run_refresh else
+                dict(density=SHIRA_DENSITY, decay_to="init", head_decay=0.0, peft=peft_package.__version__))
     save(os.path.join(GOLDEN, "methods", f"sift_{name}.safetensors"), tensors, meta)
 
 
 def main():
-    first = selection(load(torch.float64), batches_of(CASE)[0])
-    make("shira", run_shira, first)
-    make("refresh", run_refresh, first)
+    first = batches_of(CASE)[0]
+    make("shira", run_shira, selection(load(torch.float64), first, SHIRA_DENSITY))
+    make("refresh", run_refresh, selection(load(torch.float64), first))
 
 
 if __name__ == "__main__":
