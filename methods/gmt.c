@@ -64,21 +64,14 @@ static const struct opt options[] = {
 /* -------------------------------------------------------------------------------------------------------------------
  * Plan */
 
-static bool clash(const struct method_env *env, const char *option, const char *why, struct err *e)
-{
-    const struct yaml *at = yaml_get(env->at, option);
-    at = at ? at : env->at;
-    return at ? yaml_err(e, at, "%s", why) : err_set(e, ERR_INPUT, "%s", why);
-}
-
 static bool check(const struct gmt *o, const struct method_env *env, struct err *e)
 {
     if (o->mask_point == MICROSTEP && o->mask == MASK_UPDATE)
-        return clash(env, "mask", "mask_point: microstep masks gradients while they add up; it needs mask: gradient",
-                     e);
+        return method_wrong(env, "mask", e, "mask_point: microstep masks gradients while they add up; it needs mask: "
+                            "gradient");
     if (o->mask_point == MICROSTEP && o->clip_order == CLIP_FIRST)
-        return clash(env, "clip_order", "mask_point: microstep masks before anything can be clipped; it needs "
-                     "clip_order: mask_first", e);
+        return method_wrong(env, "clip_order", e, "mask_point: microstep masks before anything can be clipped; it "
+                            "needs clip_order: mask_first");
     return true;
 }
 

@@ -95,12 +95,8 @@ void lora_site_merge(const struct lora_site *s)
 
 static bool too_large(const struct lora_options *o, const struct linear *l, const struct method_env *env, struct err *e)
 {
-    int most = l->in < l->out ? l->in : l->out;
-    const struct yaml *at = yaml_get(env->at, "r");
-    at = at ? at : env->at;
-    if (!at)
-        return err_set(e, ERR_INPUT, "r is %lld; the rank of `%s` is at most %d", o->r, l->name, most);
-    return yaml_err(e, at, "r is %lld; the rank of `%s` is at most %d", o->r, l->name, most);
+    return method_wrong(env, "r", e, "r is %lld; the rank of `%s` is at most %d", o->r, l->name,
+                        l->in < l->out ? l->in : l->out);
 }
 
 struct param *lora_site_param(const struct linear *l, const char *which, int ndim, int rows, int cols,

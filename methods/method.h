@@ -91,8 +91,8 @@ struct method {
      * env->arena. */
     bool (*plan)(void *self, struct method_env *env, struct err *e);
 
-    /* OPTIONAL (NULL: nothing happens, or the default that is named). A method that selects by probes sets p->tapped in
-     * plan, so that the tap's scratch is planned, and clears it at the end of select. */
+    /* OPTIONAL (NULL: nothing happens, or the default that is named). A method that probes sets p->tapped for what it
+     * wants to see around its probes. */
     void (*bytes)(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS]); /* beyond requests     */
     bool grows;          /* memory grows with what training touches: bytes() says to how much at most             */
     double (*step_flops)(const void *self, const struct method_env *env); /* matrix products of an optimizer step that
@@ -125,5 +125,9 @@ const struct method *method_find(const char *name);
 
 /* Names of all methods, NULL-terminated, in the arena: for "did you mean". */
 const char **method_names(struct arena *a, struct err *e);
+
+/* Error at the place of `option` in the method's node; at the node where it is not given. False. */
+bool method_wrong(const struct method_env *env, const char *option, struct err *e, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #endif

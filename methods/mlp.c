@@ -3,21 +3,12 @@
 
 #include "methods/mask.h"
 
-static bool too_many(const struct linear *l, long long k, const struct method_env *env, struct err *e)
-{
-    const struct yaml *at = yaml_get(env->at, "k");
-    at = at ? at : env->at;
-    if (!at)
-        return err_set(e, ERR_INPUT, "k is %lld; `%s` has %zu weights", k, l->name, param_size(l->w));
-    return yaml_err(e, at, "k is %lld; `%s` has %zu weights", k, l->name, param_size(l->w));
-}
-
 static bool add_site(struct mlp *m, const struct linear *l, enum mlp_role role, const struct mlp_options *o,
                      const struct method_env *env, struct err *e)
 {
     size_t size = param_size(l->w);
     if (o->k > 0 && (unsigned long long)o->k > size)
-        return too_many(l, o->k, env, e);
+        return method_wrong(env, "k", e, "k is %lld; `%s` has %zu weights", o->k, l->name, size);
     struct mlp_site *s = &m->site[m->n];
     m->size[m->n++] = size;
     *s = (struct mlp_site){l, role, o->k > 0 ? (size_t)o->k : mask_count(o->density, size)};

@@ -75,12 +75,9 @@ static const struct opt options[] = {
 
 static bool check_range(const struct pactuning *s, const struct method_env *env, struct err *e)
 {
-    const struct yaml *at = yaml_get(env->at, "gamma_max");
-    at = at ? at : yaml_get(env->at, "gamma_min");
-    if (s->gamma_min <= s->gamma_max)
-        return true;
-    return at ? yaml_err(e, at, "gamma_min is %g; it must not lie above gamma_max (%g)", s->gamma_min, s->gamma_max)
-              : err_set(e, ERR_INPUT, "gamma_min is %g; it must not lie above gamma_max (%g)", s->gamma_min,
+    const char *option = yaml_get(env->at, "gamma_max") ? "gamma_max" : "gamma_min";
+    return s->gamma_min <= s->gamma_max ||
+           method_wrong(env, option, e, "gamma_min is %g; it must not lie above gamma_max (%g)", s->gamma_min,
                         s->gamma_max);
 }
 

@@ -97,14 +97,6 @@ static const struct opt options[] = {
 /* ---------------------------------------------------------------------------------------------------------------------
  * Plan */
 
-static bool wrong(const struct method_env *env, const char *option, const char *msg, struct err *e)
-{
-    const struct yaml *at = yaml_get(env->at, option);
-    at = at ? at : env->at;
-    TRY(msg);
-    return at ? yaml_err(e, at, "%s", msg) : err_set(e, ERR_INPUT, "%s", msg);
-}
-
 /* query, key or value of its layer? */
 static bool has_heads(const struct model *m, const struct linear *l)
 {
@@ -159,18 +151,15 @@ static bool check_set(const struct rowsft *s, size_t i, const struct method_env 
     const struct importance_target *t = &s->target[s->members[i].first];
     size_t width = set->units / set->heads;
     if (set->units % set->heads)
-        return wrong(env, "per_head",
-                     arena_printf(env->arena, e,
-                                  "`%s` has %zu rows, which %zu heads cannot share equally; per_head must be false",
-                                  t->w->name, set->units, set->heads), e);
+        return method_wrong(env, "per_head", e,
+                            "`%s` has %zu rows, which %zu heads cannot share equally; per_head must be false",
+                            t->w->name, set->units, set->heads);
     if (s->rank > (long long)set->units)
-        return wrong(env, "rank", arena_printf(env->arena, e, "rank is %lld; `%s` has %zu %s, so rank is at most %zu",
-                                               s->rank, t->w->name, set->units, noun(t), set->units), e);
+        return method_wrong(env, "rank", e, "rank is %lld; `%s` has %zu %s, so rank is at most %zu", s->rank,
+                            t->w->name, set->units, noun(t), set->units);
     if (!s->rank && s->round_to > (long long)width && yaml_get(env->at, "round_to"))
-        return wrong(env, "round_to",
-                     arena_printf(env->arena, e, "round_to is %lld; `%s` has %zu %s%s, so round_to is at most %zu",
-                                  s->round_to, t->w->name, width, noun(t), set->heads > 1 ? " in each head" : "",
-                                  width), e);
+        return method_wrong(env, "round_to", e, "round_to is %lld; `%s` has %zu %s%s, so round_to is at most %zu",
+                            s->round_to, t->w->name, width, noun(t), set->heads > 1 ? " in each head" : "", width);
     return true;
 }
 
@@ -210,7 +199,8 @@ static bool plan(void *self, struct method_env *env, struct err *e)
     size_t n;
     TRY(target_linears(env->model, &s->target_modules, env->at, env->arena, &found, &n, e));
     if (s->train_layernorm && s->how.kind == IMPORTANCE_WANDA)
-        return wrong(env, "train_layernorm", "wanda scores linear modules alone; train_layernorm must be false", e);
+        return method_wrong(env, "train_layernorm", e,
+                            "wanda scores linear modules alone; train_layernorm must be false");
     size_t most = n + 1 + 2 * (size_t)env->model->config.num_hidden_layers;
     TRY(s->target = ARENA_NEW(env->arena, MEM_METHOD, struct importance_target, most, e));
     TRY(s->bias_of = ARENA_NEW(env->arena, MEM_METHOD, struct param *, most, e));
@@ -367,11 +357,13 @@ const struct method method_rowsft = {
         "(`normalizer`). `l1` |w|; `l2` w^2; `taylor` |w G|, G the sum of the gradients of `taylor_batches` "
         "training batches at the pretrained weights, without dropout (`multivariable`: |sum w G|); `qmtaylor` "
         "the same with the mean gradient of each class (of each quartile of a regression's labels: decision of "
-        "ours), aggregated over classes by the mean of the quantiles 0, .1, ..., 1 (`quantiles`), of .5, ..., 1 "
+        "ours), aggregated over classes by the mean of the quantiles 0, .1, ..., 1 (`quantiles`; that it is the "
+        "default: decision of ours), of .5, ..., 1 "
         "(`greater_quantiles`), `mean`, `max`, the mean of the `aggregate_top` largest (`top`) or the average of "
         "that and the mean (`top_mean`); `zotaylor` with a gradient estimated from losses, the mean over "
         "directions z of (L(w + eps z) - L(w - eps z)) / (2 eps) z, z normal over all layers at once, "
-        "`n_estimate` directions for each of `data_split` training batches (the code: 256 slices of its data), "
+        "`n_estimate` directions for each of `data_split` training batches (slices and their number are a "
+        "decision of ours; the code: 256 slices of its data), "
         "after which every weight has its old bits; `wanda` |w| ||x_j|| with the norm of the j-th input over the "
         "batches (the published score takes one factor for a layer, which cannot rank; the intended formula is "
         "ours); `random`. Of equal scores the first row wins.\n\n"

@@ -63,23 +63,18 @@ static size_t kept_entries(double density, size_t n)
     return k < n ? k : n;
 }
 
-static bool wrong(const struct method_env *env, const char *option, const char *msg, struct err *e)
-{
-    const struct yaml *at = yaml_get(env->at, option);
-    at = at ? at : env->at;
-    return at ? yaml_err(e, at, "%s", msg) : err_set(e, ERR_INPUT, "%s", msg);
-}
-
 static bool check_compat(const struct sift *s, const struct method_env *env, struct err *e)
 {
     if (s->compat == SIFT_PAPER)
         return true;
     if (s->ranking == SIFT_RANK_GLOBAL)
-        return wrong(env, "ranking", "compat: reference ranks each tensor by itself; write `ranking: tensor`", e);
+        return method_wrong(env, "ranking", e,
+                            "compat: reference ranks each tensor by itself; write `ranking: tensor`");
     if (s->select == SIFT_ALLOCATION)
-        return wrong(env, "select", "compat: reference has no ranking over all tensors, which allocation needs", e);
+        return method_wrong(env, "select", e,
+                            "compat: reference has no ranking over all tensors, which allocation needs");
     if (s->refresh_every > 0)
-        return wrong(env, "refresh_every", "compat: reference selects once; write `refresh_every: 0`", e);
+        return method_wrong(env, "refresh_every", e, "compat: reference selects once; write `refresh_every: 0`");
     return true;
 }
 
@@ -96,7 +91,7 @@ static bool choose_targets(struct sift *s, struct method_env *env, struct err *e
     for (size_t i = 0; i < n; i++)
         if (s->bias || !is_bias(s->target[i]))
             s->target[s->n++] = s->target[i];
-    return s->n > 0 || wrong(env, "bias", "bias is false, and target_modules names nothing but biases", e);
+    return s->n > 0 || method_wrong(env, "bias", e, "bias is false, and target_modules names nothing but biases");
 }
 
 /* compat: reference: the first target is not among those that are trained. */

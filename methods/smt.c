@@ -81,14 +81,6 @@ static const struct opt options[] = {
 /* ---------------------------------------------------------------------------------------------------------------------
  * Plan */
 
-static bool wrong(const struct method_env *env, const char *option, const char *msg, struct err *e)
-{
-    const struct yaml *at = yaml_get(env->at, option);
-    at = at ? at : env->at;
-    TRY(msg);
-    return at ? yaml_err(e, at, "%s", msg) : err_set(e, ERR_INPUT, "%s", msg);
-}
-
 /* ROLES for attention.output.dense. */
 static enum role role_of(const struct model *m, const struct linear *l)
 {
@@ -117,8 +109,8 @@ static bool find_sites(struct smt *s, const struct method_env *env, struct err *
         if (role_of(env->model, found[i]) != ROLES)
             add_site(s, found[i], role_of(env->model, found[i]));
     if (s->n == 0)
-        return wrong(env, "target_modules", "smt leaves attention.output.dense out, and target_modules names nothing "
-                     "else; valid are query, key, value, intermediate.dense, output.dense", e);
+        return method_wrong(env, "target_modules", e, "smt leaves attention.output.dense out, and target_modules names "
+                            "nothing else; valid are query, key, value, intermediate.dense, output.dense");
     return true;
 }
 
@@ -154,9 +146,8 @@ static bool choose_side(struct smt *s, const struct method_env *env, struct err 
         return true;
     const char *valid = divisors(common, env->arena, e);
     TRY(valid);
-    return wrong(env, "block",
-                 arena_printf(env->arena, e, "block is %lld, which does not divide all sides of the target matrices; "
-                              "valid are %s", s->block, valid), e);
+    return method_wrong(env, "block", e, "block is %lld, which does not divide all sides of the target matrices; valid "
+                        "are %s", s->block, valid);
 }
 
 static void count_blocks(struct smt *s)
@@ -172,9 +163,8 @@ static bool share_out(struct smt *s, const struct method_env *env, struct err *e
 {
     size_t all = s->pool[0].blocks + s->pool[1].blocks, n = (size_t)s->blocks;
     if (n > all)
-        return wrong(env, "blocks",
-                     arena_printf(env->arena, e, "blocks is %zu; the target matrices have %zu of %d x %d, so blocks is "
-                                  "at most %zu", n, all, s->side, s->side, all), e);
+        return method_wrong(env, "blocks", e, "blocks is %zu; the target matrices have %zu of %d x %d, so blocks is at "
+                            "most %zu", n, all, s->side, s->side, all);
     if (n == 0)
         n = (size_t)floor(s->density * (double)all);
     n = n ? n : 1;
@@ -189,9 +179,8 @@ static bool per_matrix(struct smt *s, const struct method_env *env, struct err *
     for (int i = 0; i < 2; i++) {
         struct block_pool *p = &s->pool[i];
         if (s->blocks && p->keep < p->matrices)
-            return wrong(env, "blocks",
-                         arena_printf(env->arena, e, "blocks is %lld, less than one for each of %zu matrices; ranking: "
-                                      "matrix needs at least %zu", s->blocks, s->n, s->n), e);
+            return method_wrong(env, "blocks", e, "blocks is %lld, less than one for each of %zu matrices; ranking: "
+                                "matrix needs at least %zu", s->blocks, s->n, s->n);
         p->keep = !p->matrices ? 0 : p->keep < p->matrices ? 1 : p->keep / p->matrices;
     }
     for (size_t i = 0; i < s->n; i++) {
@@ -233,8 +222,8 @@ static bool plan(void *self, struct method_env *env, struct err *e)
     else
         per_pool(s);
     if (s->warmup_steps == 0 && !keeps_all(s))
-        return wrong(env, "warmup_steps", "warmup_steps is 0; without a gradient blocks cannot be ranked: give at "
-                     "least 1, or train all blocks", e);
+        return method_wrong(env, "warmup_steps", e, "warmup_steps is 0; without a gradient blocks cannot be ranked: "
+                            "give at least 1, or train all blocks");
     for (size_t i = 0; s->compat == COMPAT_REFERENCE && i < env->model->params.n; i++)
         env->model->params.item[i]->moved = s->warmup_steps > 0;
     return true;
@@ -404,8 +393,8 @@ const struct method method_smt = {
         "**How many.** `density` is the share of the target matrices' blocks (rounded down, at least one); "
         "`blocks` the number itself. (The code takes a share of all blocks of the model, embeddings included: "
         ".0084 of LLaMA-7B.) With `pools: separate` they are shared out to attention (query, key, value) and "
-        "feed-forward network in proportion to their blocks, rounded to the nearest number, and ranked within "
-        "each; `mixture` ranks all together. `ranking: matrix` gives each matrix of a pool equally many, the "
+        "feed-forward network in proportion to their blocks (decision of ours), rounded to the nearest, and ranked "
+        "within each; `mixture` ranks all together. `ranking: matrix` gives each matrix of a pool equally many, the "
         "pool's number divided by its matrices and rounded down, but at least one. RoBERTa-base has 9 blocks in "
         "a 768 x 768 matrix and 36 in a 768 x 3072 one; 13 blocks are 851,968 scalars.\n\n"
         "**Block.** 256 where it divides all sides, else the largest divisor below it that they share (decision "

@@ -384,3 +384,39 @@ struct safetensors *open_golden(const char *folder, const char *file)
     ASSERT_OK(safetensors_open(s, path, test_arena(), &e), &e);
     return s;
 }
+
+void open_usual(struct run *r, const char *method, const char *options)
+{
+    struct err e;
+    struct run_spec s = run_spec(method, options, random_batch(6, 1));
+    s.dropout = 0.1;
+    s.max_grad_norm = 1;
+    ASSERT_OK(run_open(r, &s, &e), &e);
+}
+
+void train_usual(struct run *r, int steps)
+{
+    struct err e;
+    for (int i = 0; i < steps; i++)
+        ASSERT_OK(run_step(r, random_batch(6, 1 + (uint64_t)i), 1, 1, NULL, &e), &e);
+}
+
+void assert_same_run(const struct run *a, const struct run *b)
+{
+    size_t n, m;
+    const real *wa = copy_weights(a, &n), *wb = copy_weights(b, &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(wa, wb, n * sizeof *wa);
+}
+
+void assert_same_training(const char *method_a, const char *options_a, const char *method_b, const char *options_b)
+{
+    struct run a, b;
+    open_usual(&a, method_a, options_a);
+    open_usual(&b, method_b, options_b);
+    train_usual(&a, 4);
+    train_usual(&b, 4);
+    assert_same_run(&a, &b);
+    run_close(&a);
+    run_close(&b);
+}

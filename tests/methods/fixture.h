@@ -62,6 +62,16 @@ void run_close(struct run *r);
 /* One optimizer step over the batch, cut into this many micro-batches. loss may be NULL. */
 bool run_step(struct run *r, const struct batch *b, int micro_batches, double schedule, double *loss, struct err *e);
 
+/* What most tests start from: six sequences, dropout 0.1, clipping to 1; then `steps` steps on batches of their own. */
+void open_usual(struct run *r, const char *method, const char *options);
+void train_usual(struct run *r, int steps);
+
+/* Four such steps of either method leave the same bits in all weights. */
+void assert_same_training(const char *method_a, const char *options_a, const char *method_b, const char *options_b);
+
+/* All weights of both are the same bits. */
+void assert_same_run(const struct run *a, const struct run *b);
+
 /* Gradients of the batch as step number env.step would have them, without a step. */
 bool run_gradients(struct run *r, const struct batch *b, int micro_batches, double *loss, struct err *e);
 

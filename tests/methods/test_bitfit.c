@@ -14,12 +14,6 @@ static void open_run(struct run *r, const char *method, const char *options)
     ASSERT_OK(run_open(r, &s, &e), &e);
 }
 
-static void train(struct run *r, int steps)
-{
-    for (int i = 0; i < steps; i++)
-        ASSERT_OK(run_step(r, random_batch(6, 1 + (uint64_t)i), 1, 1, NULL, &e), &e);
-}
-
 /* gb = (1 + 0, 0 + 1, 2 - 2); dx = dy W: (1 0 2) W = row 0 + 2 row 2, (0 1 -2) W = row 1 - 2 row 2. */
 TEST(bitfit_by_hand)
 {
@@ -82,35 +76,22 @@ TEST(bitfit_is_full_fine_tuning_of_the_biases)
     static const struct optim_group group[] = {
         {"*weight", 0, NAN, NULL}, {"pooler.dense", 1e-3, NAN, NULL}, {"classifier", 1e-3, NAN, NULL}};
     struct run a, b;
-    size_t n, m;
     struct run_spec s = run_spec("full", NULL, random_batch(6, 1));
     s.dropout = 0.1;
     s.optim.group = group;
     s.optim.n_groups = 3;
     open_run(&a, "bitfit", NULL);
     ASSERT_OK(run_open(&b, &s, &e), &e);
-    train(&a, 4);
-    train(&b, 4);
-    const real *wa = copy_weights(&a, &n), *wb = copy_weights(&b, &m);
-    assert_int_equal(n, m);
-    assert_memory_equal(wa, wb, n * sizeof *wa);
+    train_usual(&a, 4);
+    train_usual(&b, 4);
+    assert_same_run(&a, &b);
     run_close(&a);
     run_close(&b);
 }
 
 TEST(lntuning_is_full_fine_tuning_of_the_layernorms)
 {
-    struct run a, b;
-    size_t n, m;
-    open_run(&a, "lntuning", NULL);
-    open_run(&b, "full", "{target_modules: LayerNorm}");
-    train(&a, 4);
-    train(&b, 4);
-    const real *wa = copy_weights(&a, &n), *wb = copy_weights(&b, &m);
-    assert_int_equal(n, m);
-    assert_memory_equal(wa, wb, n * sizeof *wa);
-    run_close(&a);
-    run_close(&b);
+    assert_same_training("lntuning", NULL, "full", "{target_modules: LayerNorm}");
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ */
@@ -146,7 +127,7 @@ TEST(the_change_of_each_group_is_reported)
     assert_int_equal(seen.n, 9);
     ASSERT_NEAR(seen.query, 0.375, 1e-6);
     assert_true(seen.embeddings == 0);
-    train(&r, 1);
+    train_usual(&r, 1);
     r.method->report(r.self, &r.env, &seen.report);
     assert_true(seen.embeddings > 0);
     run_close(&r);

@@ -9,44 +9,16 @@
 
 static struct err e;
 
-static void open_run(struct run *r, const char *method, const char *options)
-{
-    struct run_spec s = run_spec(method, options, random_batch(6, 1));
-    s.dropout = 0.1;
-    s.max_grad_norm = 1;
-    ASSERT_OK(run_open(r, &s, &e), &e);
-}
-
-static void train(struct run *r, int steps)
-{
-    for (int i = 0; i < steps; i++)
-        ASSERT_OK(run_step(r, random_batch(6, 1 + (uint64_t)i), 1, 1, NULL, &e), &e);
-}
-
-static void same_weights(const char *method_a, const char *options_a, const char *method_b, const char *options_b)
-{
-    struct run a, b;
-    size_t n, m;
-    open_run(&a, method_a, options_a);
-    open_run(&b, method_b, options_b);
-    train(&a, 4);
-    train(&b, 4);
-    const real *wa = copy_weights(&a, &n), *wb = copy_weights(&b, &m);
-    assert_int_equal(n, m);
-    assert_memory_equal(wa, wb, n * sizeof *wa);
-    run_close(&a);
-    run_close(&b);
-}
-
 TEST(sift_of_everything_is_full)
 {
-    same_weights("sift", "{density: 1, target_modules: all}", "full", NULL);
-    same_weights("sift", "{density: 1}", "full", "{target_modules: [query, key, value, attention.output.dense]}");
-    same_weights("sift", "{density: 1, ranking: global, refresh_every: 2, target_modules: all}", "full", NULL);
-    same_weights("sift", "{density: 1, select: random}", "full",
-                 "{target_modules: [query, key, value, attention.output.dense]}");
-    same_weights("sift", "{density: 1, select: magnitude, target_modules: LayerNorm}", "full",
-                 "{target_modules: LayerNorm}");
+    assert_same_training("sift", "{density: 1, target_modules: all}", "full", NULL);
+    assert_same_training("sift", "{density: 1}",
+                         "full", "{target_modules: [query, key, value, attention.output.dense]}");
+    assert_same_training("sift", "{density: 1, ranking: global, refresh_every: 2, target_modules: all}", "full", NULL);
+    assert_same_training("sift", "{density: 1, select: random}", "full",
+                         "{target_modules: [query, key, value, attention.output.dense]}");
+    assert_same_training("sift", "{density: 1, select: magnitude, target_modules: LayerNorm}", "full",
+                         "{target_modules: LayerNorm}");
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ */
@@ -59,18 +31,18 @@ static size_t sift_count(const struct run *r, const char *name)
 TEST(sift_counts)
 {
     struct run r;
-    open_run(&r, "sift", NULL); /* 0.008 of 256 = 2.048, of 16 = 0.128 */
+    open_usual(&r, "sift", NULL); /* 0.008 of 256 = 2.048, of 16 = 0.128 */
     assert_int_equal(sift_count(&r, "bert.encoder.layer.0.attention.self.query.weight"), 3);
     assert_int_equal(sift_count(&r, "bert.encoder.layer.0.attention.self.query.bias"), 1);
     assert_int_equal(param_trainable(&r.model.params, false), 2 * 4 * (3 + 1));
     run_close(&r);
-    open_run(&r, "sift", "{density: 0.5}"); /* exact product: floor(128) + 1 */
+    open_usual(&r, "sift", "{density: 0.5}"); /* exact product: floor(128) + 1 */
     assert_int_equal(sift_count(&r, "bert.encoder.layer.1.attention.output.dense.weight"), 129);
     run_close(&r);
-    open_run(&r, "sift", "{density: 0.999}");
+    open_usual(&r, "sift", "{density: 0.999}");
     assert_int_equal(sift_count(&r, "bert.encoder.layer.1.attention.output.dense.weight"), 256);
     run_close(&r);
-    open_run(&r, "sift", "{density: 0.5, compat: reference}"); /* the first target is not trained and not counted */
+    open_usual(&r, "sift", "{density: 0.5, compat: reference}"); /* the first target is not trained and not counted */
     assert_int_equal(param_trainable(&r.model.params, false), 7 * 129 + 8 * 9);
     run_close(&r);
 }
@@ -93,8 +65,8 @@ TEST(sift_keeps_the_largest_of_the_first_gradient)
     struct run r, full;
     double all = 0, kept = 0;
     struct seen seen = {{keep_value}, 0};
-    open_run(&r, "sift", "{density: 0.1, target_modules: all}");
-    open_run(&full, "full", NULL);
+    open_usual(&r, "sift", "{density: 0.1, target_modules: all}");
+    open_usual(&full, "full", NULL);
     ASSERT_OK(run_gradients(&full, full.spec.first, 1, NULL, &e), &e);
     for (size_t i = 0; i < r.model.params.n; i++) {
         const struct param *p = r.model.params.item[i], *q = full.model.params.item[i];
@@ -118,7 +90,7 @@ TEST(sift_by_magnitude_keeps_the_largest_weights)
 {
     struct run r;
     uint32_t want[256];
-    open_run(&r, "sift", "{density: 0.1, select: magnitude}");
+    open_usual(&r, "sift", "{density: 0.1, select: magnitude}");
     const struct param *p = param_find(&r.model.params, "bert.encoder.layer.1.attention.self.value.weight");
     topk(p->w, param_size(p), p->grad.n, want);
     assert_memory_equal(p->grad.idx, want, p->grad.n * sizeof *want);
@@ -152,8 +124,8 @@ static void accumulate(const char *method, const char *options)
     struct run a, b;
     const struct batch *batch = random_batch(32, 4);
     double difference = 0, norm = 0, loss_a, loss_b;
-    open_run(&a, method, options);
-    open_run(&b, method, options);
+    open_usual(&a, method, options);
+    open_usual(&b, method, options);
     a.env.step = b.env.step = 1;
     ASSERT_OK(run_gradients(&a, batch, 1, &loss_a, &e), &e);
     ASSERT_OK(run_gradients(&b, batch, 4, &loss_b, &e), &e);
@@ -189,13 +161,13 @@ TEST(the_reference_code_runs_one_update_behind)
 {
     struct run r;
     size_t n;
-    open_run(&r, "sift", "{density: 0.05, compat: reference}");
+    open_usual(&r, "sift", "{density: 0.05, compat: reference}");
     const struct param *starved = r.model.block[0].query.w, *p = r.model.block[0].key.w;
     real start[256], now[256];
     const real *old = copy_weights(&r, &n);
     assert_true(starved->watched && n > 0);
     memcpy(start, p->w, sizeof start);
-    train(&r, 2); /* steps 0 and 1 make no and one update; none is in W yet */
+    train_usual(&r, 2); /* steps 0 and 1 make no and one update; none is in W yet */
     assert_memory_equal(p->w, start, sizeof start);
     ASSERT_OK(run_gradients(&r, r.spec.first, 1, NULL, &e), &e);
     memcpy(now, p->w, sizeof now);

@@ -8,14 +8,6 @@
 
 static struct err e;
 
-static void open_run(struct run *r, const char *method, const char *options)
-{
-    struct run_spec s = run_spec(method, options, random_batch(6, 1));
-    s.dropout = 0.1;
-    s.max_grad_norm = 1;
-    ASSERT_OK(run_open(r, &s, &e), &e);
-}
-
 #define ALONE ", target_modules: intermediate.dense, train_rest: false}"
 
 static const real w[] = {1, 0, 2, 0, 0, 1, 0, 1, 1, 1, 0, 0}, b[] = {0, 0, 0};
@@ -109,35 +101,13 @@ TEST(frozen_weights_pass_the_same_gradient_down)
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-static void train(struct run *r, int steps)
-{
-    for (int i = 0; i < steps; i++)
-        ASSERT_OK(run_step(r, random_batch(6, 1 + (uint64_t)i), 1, 1, NULL, &e), &e);
-}
-
-static void same_weights(const char *options, const char *full_options)
-{
-    struct run r, full;
-    size_t n, m;
-    open_run(&r, "meprop", options);
-    open_run(&full, "full", full_options);
-    assert_false(r.env.unsplit);
-    train(&r, 4);
-    train(&full, 4);
-    const real *wa = copy_weights(&r, &n), *wb = copy_weights(&full, &m);
-    assert_int_equal(n, m);
-    assert_memory_equal(wa, wb, n * sizeof *wa);
-    run_close(&r);
-    run_close(&full);
-}
-
 TEST(keeping_everything_is_full_fine_tuning)
 {
-    same_weights("{k: 1000}", NULL);
-    same_weights("{density: 1}", NULL);
-    same_weights("{k: 24, unified: true}", NULL);
-    same_weights("{k: 16, target_modules: [query, output.dense], train_rest: false}",
-                 "{target_modules: [query, output.dense]}");
+    assert_same_training("meprop", "{k: 1000}", "full", NULL);
+    assert_same_training("meprop", "{density: 1}", "full", NULL);
+    assert_same_training("meprop", "{k: 24, unified: true}", "full", NULL);
+    assert_same_training("meprop", "{k: 16, target_modules: [query, output.dense], train_rest: false}",
+                         "full", "{target_modules: [query, output.dense]}");
 }
 
 static void same_gradients(const struct run *r, const struct run *q, double tolerance)
@@ -155,8 +125,8 @@ TEST(unified_over_one_token_is_per_token)
     static const int32_t ids[] = {7}, types[] = {0}, start[] = {0, 1}, row[] = {0}, label[] = {1};
     const struct batch one = {1, 1, ids, types, start, row, label, NULL};
     struct run r, u;
-    open_run(&r, "meprop", "{k: 4}");
-    open_run(&u, "meprop", "{k: 4, unified: true}");
+    open_usual(&r, "meprop", "{k: 4}");
+    open_usual(&u, "meprop", "{k: 4, unified: true}");
     assert_true(u.env.unsplit && !r.env.unsplit);
     ASSERT_OK(run_gradients(&r, &one, 1, NULL, &e), &e);
     ASSERT_OK(run_gradients(&u, &one, 1, NULL, &e), &e);
@@ -181,8 +151,8 @@ static int rows_with_gradient(const struct param *p)
 TEST(unified_leaves_all_other_rows_at_zero)
 {
     struct run r, full;
-    open_run(&r, "meprop", "{k: 3, unified: true}");
-    open_run(&full, "full", NULL);
+    open_usual(&r, "meprop", "{k: 3, unified: true}");
+    open_usual(&full, "full", NULL);
     ASSERT_OK(run_gradients(&r, r.spec.first, 1, NULL, &e), &e);
     ASSERT_OK(run_gradients(&full, r.spec.first, 1, NULL, &e), &e);
     for (int i = 0; i < r.model.n_sites; i++)
@@ -229,11 +199,11 @@ TEST(probes_see_the_exact_gradient)
 {
     static const char *const options[] = {"{k: 2}", "{k: 2, unified: true}"};
     struct run full;
-    open_run(&full, "full", NULL);
+    open_usual(&full, "full", NULL);
     struct taken want = probe(&full);
     for (int i = 0; i < 2; i++) {
         struct run r;
-        open_run(&r, "meprop", options[i]);
+        open_usual(&r, "meprop", options[i]);
         struct taken got = probe(&r);
         for (size_t p = 0; p < r.model.params.n; p++)
             assert_memory_equal(got.v[p], want.v[p], param_size(r.model.params.item[p]) * sizeof(real));
@@ -246,7 +216,7 @@ static double flops_of(const char *method, const char *options, bool backward)
 {
     struct run r;
     const int32_t lengths[] = {3, 5};
-    open_run(&r, method, options);
+    open_usual(&r, method, options);
     double flops = model_flops(&r.model, lengths, 2, backward);
     run_close(&r);
     return flops;

@@ -7,44 +7,17 @@
 
 static struct err e;
 
-static void open_run(struct run *r, const char *method, const char *options)
-{
-    struct run_spec s = run_spec(method, options, random_batch(6, 1));
-    s.dropout = 0.1;
-    s.max_grad_norm = 1;
-    ASSERT_OK(run_open(r, &s, &e), &e);
-}
-
-static void train(struct run *r, int steps)
-{
-    for (int i = 0; i < steps; i++)
-        ASSERT_OK(run_step(r, random_batch(6, 1 + (uint64_t)i), 1, 1, NULL, &e), &e);
-}
-
-static void same_weights(const char *options, const char *full_options)
-{
-    struct run a, b;
-    size_t n, m;
-    open_run(&a, "rowsft", options);
-    open_run(&b, "full", full_options);
-    train(&a, 4);
-    train(&b, 4);
-    const real *wa = copy_weights(&a, &n), *wb = copy_weights(&b, &m);
-    assert_int_equal(n, m);
-    assert_memory_equal(wa, wb, n * sizeof *wa);
-    run_close(&a);
-    run_close(&b);
-}
-
 TEST(all_rows_are_full_fine_tuning)
 {
-    same_weights("{ratio: 1}", "{target_modules: all-linear}");
-    same_weights("{ratio: 1, bias: false, target_modules: [query, intermediate.dense]}",
-                 "{target_modules: [query.weight, intermediate.dense.weight]}");
-    same_weights("{ratio: 1, unit: column, ranking: global, target_modules: value}",
-                 "{target_modules: value.weight}");
-    same_weights("{rank: 16, target_modules: [query, output.dense]}", "{target_modules: [query, output.dense]}");
-    same_weights("{ratio: 1, train_layernorm: true, train_embeddings: true, importance: l1}", NULL);
+    assert_same_training("rowsft", "{ratio: 1}", "full", "{target_modules: all-linear}");
+    assert_same_training("rowsft", "{ratio: 1, bias: false, target_modules: [query, intermediate.dense]}",
+                         "full", "{target_modules: [query.weight, intermediate.dense.weight]}");
+    assert_same_training("rowsft", "{ratio: 1, unit: column, ranking: global, target_modules: value}",
+                         "full", "{target_modules: value.weight}");
+    assert_same_training("rowsft", "{rank: 16, target_modules: [query, output.dense]}",
+                         "full", "{target_modules: [query, output.dense]}");
+    assert_same_training("rowsft", "{ratio: 1, train_layernorm: true, train_embeddings: true, importance: l1}",
+                         "full", NULL);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ */
@@ -53,8 +26,8 @@ TEST(all_rows_are_full_fine_tuning)
 TEST(gradients_are_rows_of_the_dense_gradient)
 {
     struct run r, full;
-    open_run(&r, "rowsft", "{ratio: 0.4, taylor_batches: 2, train_layernorm: true}");
-    open_run(&full, "full", NULL);
+    open_usual(&r, "rowsft", "{ratio: 0.4, taylor_batches: 2, train_layernorm: true}");
+    open_usual(&full, "full", NULL);
     ASSERT_OK(run_gradients(&r, r.spec.first, 1, NULL, &e), &e);
     ASSERT_OK(run_gradients(&full, r.spec.first, 1, NULL, &e), &e);
     size_t seen = 0;
@@ -114,9 +87,9 @@ TEST(exactly_the_chosen_rows_move)
 {
     struct run r;
     size_t n, at = 0, rows = 0;
-    open_run(&r, "rowsft", "{ratio: 0.3, taylor_batches: 2}");
+    open_usual(&r, "rowsft", "{ratio: 0.3, taylor_batches: 2}");
     const real *old = copy_weights(&r, &n);
-    train(&r, 3);
+    train_usual(&r, 3);
     for (size_t i = 0; i < r.model.params.n; i++) {
         const struct param *p = r.model.params.item[i];
         for (size_t row = 0; p->kind == PARAM_LINEAR && !p->head && row < (size_t)p->rows; row++) {
@@ -134,7 +107,7 @@ TEST(exactly_the_chosen_rows_move)
 TEST(query_key_and_value_share_balanced_rows)
 {
     struct run r;
-    open_run(&r, "rowsft", "{rank: 6, taylor_batches: 2}"); /* 10 frozen, 2 of a head's 4, 2 rows a head */
+    open_usual(&r, "rowsft", "{rank: 6, taylor_batches: 2}"); /* 10 frozen, 2 of a head's 4, 2 rows a head */
     for (int l = 0; l < 2; l++) {
         const struct block *b = &r.model.block[l];
         const struct grad *q = &b->query.w->grad;
@@ -156,7 +129,7 @@ TEST(query_key_and_value_share_balanced_rows)
 TEST(rows_are_those_of_the_largest_scores)
 {
     struct run r;
-    open_run(&r, "rowsft", "{importance: l1, rank: 1, per_head: true, bias: false}");
+    open_usual(&r, "rowsft", "{importance: l1, rank: 1, per_head: true, bias: false}");
     for (int head = 0; head < 4; head++) {
         const struct block *b = &r.model.block[1];
         const struct linear *site[3] = {&b->query, &b->key, &b->value};
@@ -185,11 +158,11 @@ TEST(scoring_leaves_the_weights)
                                           "{importance: qmtaylor, taylor_batches: 2}", "{taylor_batches: 2}"};
     struct run base;
     size_t n, m;
-    open_run(&base, "head", NULL);
+    open_usual(&base, "head", NULL);
     const real *want = copy_weights(&base, &n);
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         struct run r;
-        open_run(&r, "rowsft", options[i]);
+        open_usual(&r, "rowsft", options[i]);
         const real *w = copy_weights(&r, &m);
         assert_memory_equal(w, want, n * sizeof *w);
         for (int s = 0; s < r.model.n_sites; s++)
@@ -204,8 +177,8 @@ TEST(kaiming_moves_the_rows_before_the_first_step)
 {
     struct run r, base;
     double largest = 0;
-    open_run(&r, "rowsft", "{init: kaiming, ratio: 0.4, importance: l2, target_modules: value}");
-    open_run(&base, "head", NULL);
+    open_usual(&r, "rowsft", "{init: kaiming, ratio: 0.4, importance: l2, target_modules: value}");
+    open_usual(&base, "head", NULL);
     for (size_t i = 0; i < r.model.params.n; i++) {
         const struct param *p = r.model.params.item[i], *q = base.model.params.item[i];
         for (size_t k = 0; k < param_size(p); k++) {
@@ -255,7 +228,7 @@ TEST(a_global_ranking_fills_the_same_room)
         snprintf(text, sizeof text, "{%s}", options[i]);
         size_t room = planned(text), form = 0, even = 0;
         snprintf(text, sizeof text, "{%s, ranking: global}", options[i]);
-        open_run(&r, "rowsft", text);
+        open_usual(&r, "rowsft", text);
         size_t n = param_trainable(&r.model.params, false);
         assert_true(n <= room && n + 4 * 3 * 17 > room);
         for (int l = 0; l < 2; l++) {
@@ -264,7 +237,7 @@ TEST(a_global_ranking_fills_the_same_room)
             assert_int_equal(r.model.block[l].query.b->grad.n, i == 2 ? 0 : r.model.block[l].query.w->grad.n);
         }
         assert_true(form != even || i == 1);
-        train(&r, 2);
+        train_usual(&r, 2);
         run_close(&r);
     }
 }

@@ -49,44 +49,15 @@ TEST(the_modulus_of_the_mean_is_never_above_the_mean_modulus)
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-static void open_run(struct run *r, const char *method, const char *options)
-{
-    struct run_spec s = run_spec(method, options, random_batch(6, 1));
-    s.dropout = 0.1;
-    s.max_grad_norm = 1;
-    ASSERT_OK(run_open(r, &s, &e), &e);
-}
-
-static void train(struct run *r, int steps)
-{
-    for (int i = 0; i < steps; i++)
-        ASSERT_OK(run_step(r, random_batch(6, 1 + (uint64_t)i), 1, 1, NULL, &e), &e);
-}
-
-static void same_weights(const char *options, const char *full_options)
-{
-    struct run a, b;
-    size_t n, m;
-    open_run(&a, "smt", options);
-    open_run(&b, "full", full_options);
-    train(&a, 4);
-    train(&b, 4);
-    const real *wa = copy_weights(&a, &n), *wb = copy_weights(&b, &m);
-    assert_int_equal(n, m);
-    assert_memory_equal(wa, wb, n * sizeof *wa);
-    run_close(&a);
-    run_close(&b);
-}
-
 #define DEFAULT_TARGETS \
     "{target_modules: [query.weight, key.weight, value.weight, intermediate.dense.weight, layer.?.output.dense.weight]}"
 
 TEST(all_blocks_are_full_fine_tuning)
 {
-    same_weights("{density: 1, warmup_steps: 0}", DEFAULT_TARGETS);
-    same_weights("{density: 1, warmup_steps: 3, pools: mixture, block: 2}", DEFAULT_TARGETS);
-    same_weights("{density: 1, warmup_steps: 0, ranking: matrix, target_modules: value}",
-                 "{target_modules: value.weight}");
+    assert_same_training("smt", "{density: 1, warmup_steps: 0}", "full", DEFAULT_TARGETS);
+    assert_same_training("smt", "{density: 1, warmup_steps: 3, pools: mixture, block: 2}", "full", DEFAULT_TARGETS);
+    assert_same_training("smt", "{density: 1, warmup_steps: 0, ranking: matrix, target_modules: value}",
+                         "full", "{target_modules: value.weight}");
 }
 
 struct found {
@@ -136,8 +107,8 @@ TEST(the_best_blocks_of_each_pool_are_chosen)
 {
     static struct found f[256];
     struct run r, full;
-    open_run(&r, "smt", "{block: 4, blocks: 40, warmup_steps: 1}");
-    open_run(&full, "full", NULL);
+    open_usual(&r, "smt", "{block: 4, blocks: 40, warmup_steps: 1}");
+    open_usual(&full, "full", NULL);
     ASSERT_OK(run_gradients(&full, full.spec.first, 1, NULL, &e), &e); /* with step 0's dropout, as the selection */
     for (int pool = 0; pool < 2; pool++) {
         assert_int_equal(all_blocks(&full, pool, f), 96);
@@ -153,9 +124,9 @@ TEST(exactly_the_chosen_blocks_move)
 {
     struct run r;
     size_t n, at = 0, moved = 0;
-    open_run(&r, "smt", "{block: 4, blocks: 12, warmup_steps: 2, pools: mixture}");
+    open_usual(&r, "smt", "{block: 4, blocks: 12, warmup_steps: 2, pools: mixture}");
     const real *old = copy_weights(&r, &n);
-    train(&r, 2);
+    train_usual(&r, 2);
     for (size_t i = 0; i < r.model.params.n; i++) {
         const struct param *p = r.model.params.item[i];
         size_t cols = (size_t)p->cols;
@@ -174,8 +145,8 @@ TEST(gradients_are_blocks_of_the_dense_gradient)
 {
     struct run r, full;
     size_t seen = 0;
-    open_run(&r, "smt", "{block: 4, blocks: 60, warmup_steps: 1}");
-    open_run(&full, "full", NULL);
+    open_usual(&r, "smt", "{block: 4, blocks: 60, warmup_steps: 1}");
+    open_usual(&full, "full", NULL);
     ASSERT_OK(run_gradients(&r, r.spec.first, 1, NULL, &e), &e);
     ASSERT_OK(run_gradients(&full, r.spec.first, 1, NULL, &e), &e);
     for (size_t i = 0; i < r.model.params.n; i++) {
@@ -201,9 +172,9 @@ TEST(the_reference_code_moves_all_weights_first)
     size_t n, m;
     struct run_spec s = run_spec("full", NULL, random_batch(6, 1));
     s.dropout = 0.1;
-    open_run(&r, "smt", "{blocks: 3, warmup_steps: 1, compat: reference}");
+    open_usual(&r, "smt", "{blocks: 3, warmup_steps: 1, compat: reference}");
     ASSERT_OK(run_open(&full, &s, &e), &e);
-    train(&full, 1);
+    train_usual(&full, 1);
     const real *a = copy_weights(&r, &n), *b = copy_weights(&full, &m);
     assert_int_equal(n, m);
     assert_memory_equal(a, b, n * sizeof *a);
@@ -281,7 +252,7 @@ TEST(the_report_counts_the_blocks_of_each_role)
 {
     struct run r;
     struct seen seen = {.report = {add_value}};
-    open_run(&r, "smt", "{blocks: 17, warmup_steps: 1}");
+    open_usual(&r, "smt", "{blocks: 17, warmup_steps: 1}");
     r.method->report(r.self, &r.env, &seen.report);
     assert_int_equal(seen.n, 5);
     assert_true(seen.sum == 17);
