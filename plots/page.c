@@ -8,19 +8,28 @@
 #include "plots/gnuplot.h"
 
 enum {
-    PANEL_WIDTH = 400, PANEL_HEIGHT = 280,          /* the axes' rectangle   */
+    PANEL_WIDTH = 400, PANEL_HEIGHT = 280,          /* the axes' rectangle, at least */
     LEFT = 78, RIGHT = 18, TOP = 34, BOTTOM = 66,   /* around it             */
-    HEADING = 34, LETTER = 8, SAMPLE = 62,          /* heading; legend       */
-    STYLES = 28
+    HEADING = 34, LETTER = 8, SAMPLE = 62, LINE = 20, /* heading; legend     */
+    COLOURS = 7, POINTS = 12, STYLES = COLOURS * POINTS
 };
 
 /* Okabe and Ito's palette without yellow, which is too faint for lines on white. */
 static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
-static const int points[] = {7, 5, 9, 13, 11, 4, 6}; /* filled circle, square, triangles, diamond; open ones */
+/* Filled circle, square, triangle, diamond, triangle; open ones; cross and star. Seven colours and twelve points do not
+ * meet again before 84. */
+static const int points[] = {7, 5, 9, 13, 11, 4, 6, 8, 12, 10, 1, 3};
 
 static int rows_of(const struct page *p) { return (p->panels + p->columns - 1) / p->columns; }
 static int width_of(const struct page *p) { return p->columns * (LEFT + PANEL_WIDTH + RIGHT) + p->legend; }
-static int height_of(const struct page *p) { return HEADING + rows_of(p) * (TOP + PANEL_HEIGHT + BOTTOM); }
+static int height_of(const struct page *p) { return HEADING + rows_of(p) * (TOP + p->height + BOTTOM); }
+
+/* gnuplot starts a second column of the legend, off the page, when it is taller than the last panel's axes. */
+static int panel_height(const struct page *p)
+{
+    int needed = ((int)p->job->labels.n + 2) * LINE;
+    return needed > PANEL_HEIGHT ? needed : PANEL_HEIGHT;
+}
 
 static bool set_terminal(struct page *p, struct err *e)
 {
@@ -41,8 +50,8 @@ static bool set_terminal(struct page *p, struct err *e)
 static bool set_styles(struct page *p, struct err *e)
 {
     for (int i = 0; i < STYLES; i++)
-        TRY(text_add(&p->gp, e, "set style line %d lc rgb '%s' lw 2 pt %d ps 1 dt %d\n", i + 1, colours[i % 7],
-                     points[i % 7], 1 + i / 7));
+        TRY(text_add(&p->gp, e, "set style line %d lc rgb '%s' lw 2 pt %d ps 1 dt %d\n", i + 1, colours[i % COLOURS],
+                     points[i % POINTS], 1 + i / COLOURS % 5));
     return text_add(&p->gp, e, "set style fill transparent solid 0.18 noborder\n"
                                "set border 3 lc rgb '#404040'\nset tics nomirror out scale 0.6\n"
                                "set grid lc rgb '#d8d8d8' lw 1\n");
@@ -54,6 +63,7 @@ bool page_open(struct page *p, struct plot_job *job, const char *name, const cha
     *p = (struct page){.job = job, .name = name, .panels = panels, .gp = {.arena = job->a}, .dat = {.arena = job->a}};
     p->columns = panels <= 3 ? panels : panels == 4 ? 2 : 3;
     p->legend = SAMPLE + LETTER * (int)longest;
+    p->height = panel_height(p);
     const char *title = page_quote(job->a, heading, e);
     TRY(title && text_add(&p->gp, e, "# Drawn from %s.dat; draw again with: gnuplot %s.gp\n", name, name));
     TRY(set_terminal(p, e));
@@ -69,7 +79,7 @@ bool page_panel(struct page *p, const char *title, const char *xlabel, const cha
     double w = width_of(p), h = height_of(p);
     int column = p->panel % p->columns, row = p->panel / p->columns;
     double left = column * (LEFT + PANEL_WIDTH + RIGHT) + LEFT;
-    double top = HEADING + row * (TOP + PANEL_HEIGHT + BOTTOM) + TOP;
+    double top = HEADING + row * (TOP + p->height + BOTTOM) + TOP;
     struct text *g = &p->gp;
     const char *quoted[] = {page_quote(p->job->a, title, e), page_quote(p->job->a, xlabel, e),
                             page_quote(p->job->a, ylabel, e)};
@@ -80,7 +90,7 @@ bool page_panel(struct page *p, const char *title, const char *xlabel, const cha
     TRY(text_add(g, e, "\nset lmargin at screen %.4f\nset rmargin at screen %.4f\n", left / w,
                  (left + PANEL_WIDTH) / w));
     TRY(text_add(g, e, "set tmargin at screen %.4f\nset bmargin at screen %.4f\n", 1 - top / h,
-                 1 - (top + PANEL_HEIGHT) / h));
+                 1 - (top + p->height) / h));
     TRY(text_add(g, e, "set title %s offset 0,-0.4\nset xlabel %s\nset ylabel %s\n", quoted[0], quoted[1], quoted[2]));
     if (p->panel < p->panels)
         return text_add(g, e, "unset key\n");
@@ -179,7 +189,7 @@ int page_label_style(const struct plot_job *job, const struct run_record *r)
 
 int page_method_style(const struct plot_job *job, const struct run_record *r)
 {
-    static const int keys[] = {TABLE_METHOD, -1};
+    static const int keys[] = {GROUP_FAMILY, -1};
     return style_of(&job->methods, keys, r);
 }
 

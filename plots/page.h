@@ -18,7 +18,7 @@ struct plot_job {
     enum plot_format format;
     struct plot_made *made;
     struct run_pick labels;      /* methods with variants, whose place is the number of their style */
-    struct run_pick methods;     /* methods alone, likewise                                   */
+    struct run_pick methods;     /* families (GROUP_FAMILY), likewise                         */
 };
 
 struct page {
@@ -27,6 +27,7 @@ struct page {
     struct text gp, dat;
     int panels, columns;   /* of panels                       */
     int legend;            /* width in pixels                 */
+    int height;            /* of a panel's axes: as the legend needs */
     int block;             /* data blocks written so far      */
     int panel;             /* panels opened so far            */
 };

@@ -60,7 +60,7 @@ static bool runs_of(struct run_list *out, const struct run_list *all, const stru
 
 static bool draw(struct plot_job *job, const char *const *kinds, struct err *e)
 {
-    static const int labels[] = {TABLE_METHOD, TABLE_VARIANT, -1}, methods[] = {TABLE_METHOD, -1};
+    static const int labels[] = {TABLE_METHOD, TABLE_VARIANT, -1}, methods[] = {GROUP_FAMILY, -1};
     TRY(group_distinct(&job->labels, job->runs, labels, job->a, e));
     TRY(group_distinct(&job->methods, job->runs, methods, job->a, e));
     for (const struct plot_kind *k = plot_kinds; k->name; k++) {

@@ -28,7 +28,7 @@ struct scatter {
 
 static const int point_keys[] = {TABLE_TASK, TABLE_METHOD, TABLE_VARIANT, -1};
 static const int task_keys[] = {TABLE_TASK, -1};
-static const int method_keys[] = {TABLE_METHOD, -1};
+static const int method_keys[] = {GROUP_FAMILY, -1};
 
 static double cost_params(const struct run_record *r) { return r->trainable < 0 ? NAN : (double)r->trainable; }
 
@@ -146,12 +146,12 @@ static bool item(struct page *p, const char **before, int block, const char *how
 static const char *method_title(const struct plot_job *job, const struct run_record *method, struct err *e)
 {
     size_t variants = 0;
-    const char *label = method->method;
+    const char *label = family_label(job->a, method, e);
     for (size_t i = 0; i < job->labels.n; i++)
-        variants += group_same(TABLE_METHOD, method, job->labels.run[i]);
+        variants += group_match(method_keys, method, job->labels.run[i]);
     if (variants == 1)
         TRY(page_label(job, method, &label, e));
-    return page_quote(job->a, label, e);
+    return label ? page_quote(job->a, label, e) : NULL;
 }
 
 /* A line through variants makes sense when they differ in cost: densities, ranks. */

@@ -2,6 +2,7 @@
 #include "results/group.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Published order of columns (Hu et al. 2021, table 2), then the tasks usually left out, then this project's own. */
@@ -62,8 +63,52 @@ char *method_label(struct arena *a, const struct run_record *r, struct err *e)
     return arena_printf(a, e, "%s %s", r->method, r->variant);
 }
 
+/* The next part of a variant, `option=value`, whose value is a word: *s moves behind it. 0: there is none. */
+static size_t word_part(const char **s, const char **part)
+{
+    while (**s) {
+        char value[64];
+        const char *at = *s;
+        size_t n = strcspn(at, "+"), name = strcspn(at, "=");
+        double number;
+        *s = at + n + (at[n] == '+');
+        snprintf(value, sizeof value, "%.*s", (int)(name < n ? n - name - 1 : 0), at + name + (name < n));
+        if (!text_to_double(value, &number) && name < n) { /* `default` has no value */
+            *part = at;
+            return n;
+        }
+    }
+    return 0;
+}
+
+static bool same_family(const struct run_record *a, const struct run_record *b)
+{
+    const char *x = a->variant, *y = b->variant, *p = "", *q = "";
+    size_t n = 1, m = 1;
+    while (n == m && n > 0 && strncmp(p, q, n) == 0) {
+        n = word_part(&x, &p);
+        m = word_part(&y, &q);
+    }
+    return n == m && n == 0 && strcmp(a->method, b->method) == 0;
+}
+
+char *family_label(struct arena *a, const struct run_record *r, struct err *e)
+{
+    struct text t = {.arena = a};
+    const char *s = r->variant, *part, *before = " ";
+    size_t n;
+    TRY(text_add(&t, e, "%s", r->method));
+    while ((n = word_part(&s, &part)) > 0) {
+        TRY(text_add(&t, e, "%s", before) && text_add_bytes(&t, part, n, e));
+        before = "+";
+    }
+    return t.s;
+}
+
 bool group_same(enum table_key key, const struct run_record *a, const struct run_record *b)
 {
+    if ((int)key == GROUP_FAMILY)
+        return same_family(a, b);
     switch (key) {
     case TABLE_METHOD: return strcmp(a->method, b->method) == 0;
     case TABLE_TASK: return strcmp(a->task, b->task) == 0;
@@ -92,6 +137,8 @@ int group_compare(enum table_key key, const struct run_record *a, const struct r
 {
     if (group_same(key, a, b))
         return 0;
+    if ((int)key == GROUP_FAMILY)
+        return compare_methods(a, b) ? compare_methods(a, b) : strcmp(a->variant, b->variant);
     switch (key) {
     case TABLE_METHOD: return compare_methods(a, b);
     case TABLE_TASK: {

@@ -20,6 +20,13 @@ const char *metric_title(const char *metric);
 /* `sift density=0.008`; the method alone when its variant is `default`. */
 char *method_label(struct arena *a, const struct run_record *r, struct err *e);
 
+/* One key more than tables have: the method with the words of its variant, numbers left out. A sweep of a number is one
+ * family; `select=random` beside it is another. */
+enum { GROUP_FAMILY = TABLE_SEED + 1 };
+
+/* `sift select=random` for variant density=0.008+select=random. */
+char *family_label(struct arena *a, const struct run_record *r, struct err *e);
+
 /* Do two runs have the same value of the key? TABLE_METHOD compares the method alone. */
 bool group_same(enum table_key key, const struct run_record *a, const struct run_record *b);
 
