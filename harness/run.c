@@ -74,6 +74,7 @@ static void count(struct session *s)
     r->export_bytes = (long long)delta_bytes(&s->model);
     int32_t mean = (int32_t)(s->train.start[s->train.n] / s->train.n);
     r->flops = model_flops(&s->model, &mean, 1, true) * (double)s->spec->train.batch_size;
+    s->menv.step_tokens = (size_t)mean * (size_t)s->spec->train.batch_size;
     if (s->method->step_flops)
         r->flops += s->method->step_flops(s->state, &s->menv);
 }

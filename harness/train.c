@@ -44,6 +44,7 @@ static bool gradients(struct session *s, struct step_sums *sums, struct err *e)
     const int32_t *rows = order_batch(&s->order, s->step, &n);
     size_t each = s->rows_together;
     param_zero_grads(&s->model.params);
+    s->menv.step_tokens = packer_tokens(&s->train, rows, n);
     TRY(call(s->method->before_backward, s, e));
     s->menv.micro_batch = 0;
     for (size_t from = 0; from < n; from += each, s->menv.micro_batch++)

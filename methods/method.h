@@ -31,6 +31,7 @@ struct method_env {
     const struct yaml *at;     /* the method's node in the spec, for located errors; may be NULL  */
     struct optim *optim;       /* NULL before training                                            */
     long step;                 /* optimizer step, from 0                                          */
+    size_t step_tokens;        /* of its whole batch, from before_backward on                     */
     int micro_batch;           /* within the step, from 0                                         */
     bool unsplit;              /* set by plan: a step's batch must run as one piece, with activation checkpointing */
     bool probes;               /* set by plan: before_backward probes, whose buffers then stand beside training's */

@@ -1,19 +1,25 @@
 /* Changes of basis: see rotation.h. */
 #include "methods/rotation.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "models/blas.h"
 
 enum { SLICE = 256 };
 
-void rotate(const struct rotation *r, real *m, real *room)
+void rotate(const struct rotation *r, bool left, bool right, real *m, real *room)
 {
+    real *from = m, *to = room;
     if (!r->p)
         return;
-    blas_gemm(BLAS_N, BLAS_N, r->out, r->in, r->out, 1, r->p, r->out, m, r->in, 0, room, r->in);
-    blas_gemm(BLAS_N, BLAS_T, r->out, r->in, r->in, 1, room, r->in, r->q, r->in, 0, m, r->in);
+    if (left) {
+        blas_gemm(BLAS_N, BLAS_N, r->out, r->in, r->out, 1, r->p, r->out, from, r->in, 0, to, r->in);
+        from = room, to = m;
+    }
+    if (right)
+        blas_gemm(BLAS_N, BLAS_T, r->out, r->in, r->in, 1, from, r->in, r->q, r->in, 0, to, r->in);
+    if (left != right)
+        memcpy(m, room, (size_t)r->out * (size_t)r->in * sizeof *m);
 }
 
 void rotate_out(const struct rotation *r, real *b, real *room)
@@ -67,8 +73,8 @@ void rotate_back(const struct rotation *r, const uint32_t *idx, size_t n, const 
     }
 }
 
-double rotation_flops(const struct rotation *r, size_t n)
+double rotation_back_flops(const struct rotation *r, size_t n)
 {
     double out = r->out, in = r->in, large = out > in ? out : in, small = out > in ? in : out;
-    return r->p ? 2 * out * in * (out + in) + 2 * (double)n * large + 2 * out * in * small : 0;
+    return r->p ? 2 * (double)n * large + 2 * out * in * small : 0;
 }

@@ -5,6 +5,7 @@
 #ifndef METHODS_ROTATION_H
 #define METHODS_ROTATION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,8 +16,8 @@ struct rotation {
     real *p, *q;
 };
 
-/* m <- Pᵀ m Q; room [out, in]. 2 out in (out + in) operations. */
-void rotate(const struct rotation *r, real *m, real *room);
+/* m <- Pᵀ m Q, or one side of it alone; room [out, in]. 2 out² in operations for P, 2 out in² for Q. */
+void rotate(const struct rotation *r, bool left, bool right, real *m, real *room);
 
 /* b [out] <- Pᵀ b; room [out]. */
 void rotate_out(const struct rotation *r, real *b, real *room);
@@ -26,7 +27,7 @@ void rotate_out(const struct rotation *r, real *b, real *room);
  * operations. */
 void rotate_back(const struct rotation *r, const uint32_t *idx, size_t n, const real *value, real *w, real *room);
 
-/* Operations of `rotate`, and of `rotate_back` for n entries, together. */
-double rotation_flops(const struct rotation *r, size_t n);
+/* Operations of `rotate_back` for n entries. */
+double rotation_back_flops(const struct rotation *r, size_t n);
 
 #endif

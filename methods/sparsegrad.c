@@ -9,7 +9,7 @@
  * Source: Chekalina et al. 2024, "SparseGrad: A Selective Method for Efficient Fine-tuning of MLP Layers",
  * arXiv:2410.07383, and its published code. Differs:
  *
- *   - W stays in its own basis and the gradient is rotated, not the activations: the same W, see `about`.
+ *   - W stays in its own basis; its gradient is rotated, or what makes it, whichever is cheaper: see `about`.
  *   - the k entries are those of the whole step's gradient. (Code: of each micro-batch; supports add up.)
  *   - the code applies the transpose of Q, rotates the bias's gradient, keeps the steps of phase 0 and freezes
  *     LayerNorm: options, `compat: reference` sets all four.
@@ -22,7 +22,7 @@
 #include "methods/clip.h"
 #include "methods/hosvd.h"
 #include "methods/optim.h"
-#include "methods/rotation.h"
+#include "methods/rotated_site.h"
 #include "methods/sparse_step.h"
 #include "methods/warmup.h"
 
@@ -38,7 +38,7 @@ struct sparsegrad {
     int basis, orientation, phase0, bias_grad, compat;
     long long phase0_batches;
     struct mlp sites;
-    struct rotation rotation[MLP_ROLES];
+    struct rotated_site role[MLP_ROLES];
     struct sparse_step sparse;
     real *room;           /* [sites.largest]                                      */
     double captured;      /* share of the rotated gradient's norm that the last step kept */
@@ -83,7 +83,11 @@ static bool plan(void *self, struct method_env *env, struct err *e)
     TRY(mlp_plan(&o->sites, &o->mlp, env, e));
     sparse_step_plan(&o->sparse, &o->sites);
     for (int r = 0; r < MLP_ROLES; r++) /* the first layer's sites: one of each role */
-        o->rotation[r] = (struct rotation){.out = o->sites.site[r].l->out, .in = o->sites.site[r].l->in};
+        o->role[r] = (struct rotated_site){{.out = o->sites.site[r].l->out, .in = o->sites.site[r].l->in}};
+    for (int l = 0; l < env->model->config.num_hidden_layers && o->basis != BASIS_IDENTITY; l++) {
+        rotated_site_put(&env->model->block[l].intermediate, &o->role[MLP_INTERMEDIATE]);
+        rotated_site_put(&env->model->block[l].output, &o->role[MLP_OUTPUT]);
+    }
     return true;
 }
 
@@ -96,8 +100,8 @@ static void bytes(const void *self, const struct method_env *env, size_t bytes[M
     sparse_step_bytes(&o->sparse, bytes);
     bytes[MEM_SCRATCH] += mem_round(o->sites.largest * sizeof(real));
     for (int r = 0; r < MLP_ROLES && o->basis != BASIS_IDENTITY; r++)
-        bytes[MEM_METHOD] += mem_round(square(o->rotation[r].out) * sizeof(real)) +
-                             mem_round(square(o->rotation[r].in) * sizeof(real));
+        bytes[MEM_METHOD] += mem_round(square(o->role[r].rotation.out) * sizeof(real)) +
+                             mem_round(square(o->role[r].rotation.in) * sizeof(real));
 }
 
 /* Increments in the basis of the site's role are added to its weights. */
@@ -105,7 +109,7 @@ static void add(void *self, size_t i, const uint32_t *idx, size_t k, const real 
 {
     const struct sparsegrad *o = self;
     const struct mlp_site *s = &o->sites.site[i];
-    rotate_back(&o->rotation[s->role], idx, k, value, s->l->w->w, o->room);
+    rotate_back(&o->role[s->role].rotation, idx, k, value, s->l->w->w, o->room);
 }
 
 static bool attach(void *self, struct method_env *env, struct err *e)
@@ -116,7 +120,7 @@ static bool attach(void *self, struct method_env *env, struct err *e)
     o->sparse.self = o;
     TRY(o->room = ARENA_NEW(env->arena, MEM_SCRATCH, real, o->sites.largest, e));
     for (int r = 0; r < MLP_ROLES && o->basis != BASIS_IDENTITY; r++) {
-        struct rotation *t = &o->rotation[r];
+        struct rotation *t = &o->role[r].rotation;
         TRY(t->p = ARENA_NEW(env->arena, MEM_METHOD, real, square(t->out), e));
         TRY(t->q = ARENA_NEW(env->arena, MEM_METHOD, real, square(t->in), e));
     }
@@ -176,10 +180,10 @@ static bool find_bases(struct sparsegrad *o, const struct method_env *env, struc
     struct phase phase = {.o = o};
     struct tap tap = {.see = see, .self = &phase};
     for (int r = 0; r < MLP_ROLES; r++)
-        TRY(hosvd_open(&phase.stack[r], o->rotation[r].out, o->rotation[r].in, env->arena, e));
+        TRY(hosvd_open(&phase.stack[r], o->role[r].rotation.out, o->role[r].rotation.in, env->arena, e));
     TRY(o->phase0 == PHASE0_UPDATE ? train_batches(o, env, &tap, e) : probe_batches(o, env, &tap, e));
     for (int r = 0; r < MLP_ROLES; r++)
-        TRY(hosvd_bases(&phase.stack[r], o->rotation[r].p, o->rotation[r].q, env->arena, e));
+        TRY(hosvd_bases(&phase.stack[r], o->role[r].rotation.p, o->role[r].rotation.q, env->arena, e));
     return true;
 }
 
@@ -189,8 +193,8 @@ static bool draw_bases(struct sparsegrad *o, const struct method_env *env, struc
         char stream[64];
         snprintf(stream, sizeof stream, "method/basis/%s", role_names[r]);
         struct rng rng = rng_stream(env->seed, stream);
-        TRY(random_basis(o->rotation[r].out, &rng, o->rotation[r].p, env->arena, e));
-        TRY(random_basis(o->rotation[r].in, &rng, o->rotation[r].q, env->arena, e));
+        TRY(random_basis(o->role[r].rotation.out, &rng, o->role[r].rotation.p, env->arena, e));
+        TRY(random_basis(o->role[r].rotation.in, &rng, o->role[r].rotation.q, env->arena, e));
     }
     return true;
 }
@@ -214,7 +218,7 @@ static bool choose_bases(struct sparsegrad *o, const struct method_env *env, str
     if (o->basis == BASIS_RANDOM)
         TRY(draw_bases(o, env, e));
     for (int r = 0; r < MLP_ROLES && o->basis == BASIS_HOSVD && o->orientation == ORIENT_OFFICIAL; r++)
-        transpose_in_place(o->rotation[r].in, o->rotation[r].q);
+        transpose_in_place(o->role[r].rotation.in, o->role[r].rotation.q);
     return true;
 }
 
@@ -229,6 +233,15 @@ static bool select_bases(void *self, struct method_env *env, struct err *e)
 /* -------------------------------------------------------------------------------------------------------------------
  * Steps */
 
+static bool before_backward(void *self, struct method_env *env, struct err *e)
+{
+    struct sparsegrad *o = self;
+    (void)e;
+    for (int r = 0; r < MLP_ROLES && o->basis != BASIS_IDENTITY; r++)
+        rotated_site_choose(&o->role[r], env->step_tokens);
+    return true;
+}
+
 /* Gradients become what the optimizer is to see, so that clipping measures that. */
 static bool after_backward(void *self, struct method_env *env, struct err *e)
 {
@@ -237,13 +250,12 @@ static bool after_backward(void *self, struct method_env *env, struct err *e)
     (void)env, (void)e;
     for (size_t i = 0; i < o->sites.n; i++) {
         const struct mlp_site *s = &o->sites.site[i];
-        const struct rotation *r = &o->rotation[s->role];
-        rotate(r, s->l->w->grad.v, o->room);
+        rotated_site_finish(&o->role[s->role], s->l->w->grad.v, o->room);
         all += sum_of_squares(s->l->w->grad.v, s->l->w->grad.size);
         sparse_step_keep(&o->sparse, i);
         kept += sum_of_squares(s->l->w->grad.v, s->l->w->grad.size);
         if (o->bias_grad == BIAS_OFFICIAL)
-            rotate_out(r, s->l->b->grad.v, o->room);
+            rotate_out(&o->role[s->role].rotation, s->l->b->grad.v, o->room);
     }
     o->captured = all > 0 ? sqrt(kept / all) : 0;
     return true;
@@ -260,9 +272,11 @@ static double step_flops(const void *self, const struct method_env *env)
 {
     const struct sparsegrad *o = self;
     double sum = 0;
-    (void)env;
-    for (size_t i = 0; i < o->sites.n; i++)
-        sum += rotation_flops(&o->rotation[o->sites.site[i].role], o->sites.site[i].k);
+    for (size_t i = 0; i < o->sites.n && o->basis != BASIS_IDENTITY; i++) {
+        const struct mlp_site *s = &o->sites.site[i];
+        sum += rotated_site_flops(&o->role[s->role], (double)env->step_tokens) +
+               rotation_back_flops(&o->role[s->role].rotation, s->k);
+    }
     return sum;
 }
 
@@ -288,7 +302,7 @@ static void state(void *self, struct method_env *env,
     (void)env;
     tensor(u, "captured_norm", &o->captured, sizeof o->captured);
     for (int r = 0; r < MLP_ROLES && o->basis != BASIS_IDENTITY; r++) {
-        const struct rotation *t = &o->rotation[r];
+        const struct rotation *t = &o->role[r].rotation;
         snprintf(name, sizeof name, "basis/%s/out", role_names[r]);
         tensor(u, name, t->p, square(t->out) * sizeof(real));
         snprintf(name, sizeof name, "basis/%s/in", role_names[r]);
@@ -328,13 +342,14 @@ const struct method method_sparsegrad = {
         "do not mind. With the code's orientation, or its bias gradient, they do, and the largest component of each is "
         "made positive. Decisions of ours: exactly k entries (there `>=` the k-th), of the gradient of the whole "
         "optimizer step (there of every micro-batch); what is frozen afterwards does not move in phase 0.\n\n"
-        "Cost. The paper rotates activations: 2T(in^2 + out^2) operations more in forward and again in backward for T "
-        "tokens. Here W stays as it is and its gradient is rotated, 2 in out (in + out) operations, and the increment "
-        "comes back through the larger basis first, 2 k max(in, out) + 2 in out min(in, out): the same W without "
-        "drift, at a price that does not depend on T. For bert-base and a step of T = 4096 tokens, which takes 2.15 "
-        "TFLOP in full fine-tuning, that is .44 + .09 TFLOP for the 24 matrices against 3.9 TFLOP on activations. The "
-        "two are equal at about 550 tokens a step, fewer than 32 short sentences hold; at T = 128 activations would be "
-        "four times cheaper (.12 against .53), which is not built. Memory: the matrices' gradients are dense (a step "
+        "Cost. The paper rotates activations: 2 T (in^2 + out^2) operations more in forward and again in backward for "
+        "T tokens. Here W stays as it is, forward and dX cost nothing more, and each side of the gradient is rotated "
+        "where that is cheaper: P on dY (2 T out^2) if T < in, else on gW (2 out^2 in); Q on X (2 T in^2) if T < out, "
+        "else on gW (2 out in^2), with T the tokens of the step. The increment comes back through the larger basis "
+        "first, 2 k max(in, out) + 2 in out min(in, out). The same numbers, without any drift of W. For bert-base and "
+        "a step of T = 4096 tokens, which takes 2.15 TFLOP in full fine-tuning, that is .44 + .09 TFLOP for the 24 "
+        "matrices against 3.9 TFLOP on activations; at T = 128 it is .06 + .09 against .12. "
+        "Memory: the matrices' gradients are dense (a step "
         "adds up over pieces), the bases take in^2 + out^2 numbers per role (80 MB for bert-base), the optimizer keeps "
         "m and v in groups of eight neighbours where a gradient was ever kept: `plan` states what all groups would "
         "need, a run reports `state_share`.\n\n",
@@ -346,6 +361,7 @@ const struct method method_sparsegrad = {
     .step_flops = step_flops,
     .attach = attach,
     .select = select_bases,
+    .before_backward = before_backward,
     .after_backward = after_backward,
     .step = step,
     .report = report,

@@ -303,6 +303,7 @@ bool run_gradients(struct run *r, const struct batch *b, int micro_batches, doub
     double sum = 0;
     micro_batches = r->env.unsplit ? 1 : micro_batches;
     param_zero_grads(&r->model.params);
+    r->env.step_tokens = (size_t)b->n_tok;
     if (r->method->before_backward)
         TRY(r->method->before_backward(r->self, &r->env, e));
     for (int i = 0; i < micro_batches; i++) {

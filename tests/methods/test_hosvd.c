@@ -149,7 +149,7 @@ static double energy(const struct rotation *r, real (*g)[NUMEL], size_t k)
     double all = 0, kept = 0;
     for (int t = 0; t < STACK; t++) {
         memcpy(m, g[t], sizeof m);
-        rotate(r, m, room);
+        rotate(r, true, true, m, room);
         topk(m, NUMEL, k, idx);
         for (size_t i = 0; i < k; i++)
             kept += (double)m[idx[i]] * (double)m[idx[i]];
@@ -219,7 +219,7 @@ TEST(rotations_by_hand)
     real m[4] = {10, 5, 0, 0}, room[4], w[4] = {1, 1, 1, 1};
     const double rotated[4] = {3, 6, 4, 8}, moved[4] = {7, 1, 9, 1};
     struct rotation r = {2, 2, p, q};
-    rotate(&r, m, room);
+    rotate(&r, true, true, m, room);
     rotate_back(&r, (uint32_t[]){1}, 1, (real[]){10}, w, room);
     for (int i = 0; i < 4; i++) {
         ASSERT_NEAR(m[i], rotated[i], 1e-5);
@@ -250,7 +250,7 @@ static void there_and_back(int out, int in)
     memcpy(w0, w, n * sizeof *w);
     for (size_t i = 0; i < n; i++)
         all[i] = (uint32_t)i;
-    rotate(&r, m, room);
+    rotate(&r, true, true, m, room);
     rotate_back(&r, all, n, m, w, room);
     for (size_t i = 0; i < n; i++)
         ASSERT_NEAR(w[i], (double)w0[i] + (double)m0[i], 1e-5);

@@ -187,13 +187,13 @@ static void check_site(struct run *r, const struct linear *mine, const struct li
 }
 
 /* All else has the gradients of full fine-tuning, bit for bit. */
-static void gradients(const char *options, bool rotated_bias)
+static void gradients_of(const struct batch *b, int micro_batches, const char *options, bool rotated_bias)
 {
     struct run r, full;
     open_run(&r, "sparsegrad", options, adam());
     open_run(&full, "full", NULL, adam());
-    ASSERT_OK(run_gradients(&r, r.spec.first, 1, NULL, &e), &e);
-    ASSERT_OK(run_gradients(&full, r.spec.first, 1, NULL, &e), &e);
+    ASSERT_OK(run_gradients(&r, b, micro_batches, NULL, &e), &e);
+    ASSERT_OK(run_gradients(&full, b, micro_batches, NULL, &e), &e);
     for (int l = 0; l < 2; l++) {
         check_site(&r, &r.model.block[l].intermediate, &full.model.block[l].intermediate, rotated_bias);
         check_site(&r, &r.model.block[l].output, &full.model.block[l].output, rotated_bias);
@@ -206,6 +206,21 @@ static void gradients(const char *options, bool rotated_bias)
     }
     run_close(&r);
     run_close(&full);
+}
+
+/* Basis sides of 16 and 24: steps of up to 15 tokens rotate dy and x, up to 23 one of them, longer ones neither. */
+static void gradients(const char *options, bool rotated_bias)
+{
+    int32_t start[8];
+    const struct batch *b = random_batch(6, 1);
+    struct batch two = batch_slice(b, 0, 2, start);
+    assert_true(b->n_tok >= 24 && two.n_tok < 16);
+    gradients_of(b, 1, options, rotated_bias);
+    gradients_of(&two, 2, options, rotated_bias);
+    for (int n = 3; n < 6; n++) {
+        struct batch some = batch_slice(b, 0, n, start);
+        gradients_of(&some, 1, options, rotated_bias);
+    }
 }
 
 TEST(gradients_are_rotated_and_all_others_exact)
@@ -333,12 +348,16 @@ TEST(what_is_reported)
     run_close(&r);
 }
 
-/* Four matrices of 16 x 24: rotated, 2 * 384 * 40; ten entries times 24; the product with the basis of 16. */
+/* Four matrices of 16 x 24: both sides of the gradient rotated, 2 * 384 * 40, or of a step of five tokens dy and x; ten
+ * entries times 24; the product with the basis of 16. */
 TEST(the_products_of_a_step)
 {
     struct run r;
     open_run(&r, "sparsegrad", "{k: 10}", adam());
+    r.env.step_tokens = 1000;
     ASSERT_NEAR(r.method->step_flops(r.self, &r.env), 4 * (2 * 384 * 40 + 2 * 10 * 24 + 2 * 384 * 16), 0);
+    r.env.step_tokens = 5;
+    ASSERT_NEAR(r.method->step_flops(r.self, &r.env), 4 * (2 * 5 * (576 + 256) + 2 * 10 * 24 + 2 * 384 * 16), 0);
     run_close(&r);
     open_run(&r, "sparsegrad", "{k: 10, basis: identity}", adam());
     ASSERT_NEAR(r.method->step_flops(r.self, &r.env), 0, 0);
