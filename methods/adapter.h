@@ -44,6 +44,15 @@ struct adapters {
     size_t n;
 };
 
+/* Rows of both option tables; what the variants are is each method's to say. */
+#define ADAPTER_OPTIONS(width, variants)                                                                               \
+    {.name = "bottleneck", .type = OPT_INT, .offset = offsetof(struct adapters, bottleneck), .dflt = (width),          \
+     .min = 1, .max = 65536, .help = "width m of the adapters"},                                                       \
+    {.name = "variant", .type = OPT_ENUM, .offset = offsetof(struct adapters, variant),                                \
+     .words = ADAPTER_VARIANT_WORDS, .help = (variants)},                                                              \
+    {.name = "init", .type = OPT_ENUM, .offset = offsetof(struct adapters, init), .words = ADAPTER_INIT_WORDS,         \
+     .help = "start as the base model (W2 = 0), or with the variant's own random W2"}
+
 /* Why there is no fold. */
 extern const char adapters_unmergeable[];
 

@@ -12,12 +12,7 @@
 #include "methods/adapter.h"
 
 static const struct opt options[] = {
-    {.name = "bottleneck", .type = OPT_INT, .offset = offsetof(struct adapters, bottleneck), .dflt = 8, .min = 1,
-     .max = 65536, .help = "width m of the adapters"},
-    {.name = "variant", .type = OPT_ENUM, .offset = offsetof(struct adapters, variant), .words = ADAPTER_VARIANT_WORDS,
-     .help = "swish and LayerNorm frozen, as in LoRA's code; or GELU and LayerNorm trained, as in the paper"},
-    {.name = "init", .type = OPT_ENUM, .offset = offsetof(struct adapters, init), .words = ADAPTER_INIT_WORDS,
-     .help = "start as the base model (W2 = 0), or with the variant's own random W2"},
+    ADAPTER_OPTIONS(8, "swish and LayerNorm frozen, as in LoRA's code; or GELU and LayerNorm trained, as in the paper"),
     {0},
 };
 

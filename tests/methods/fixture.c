@@ -421,3 +421,27 @@ void assert_same_training(const char *method_a, const char *options_a, const cha
     run_close(&a);
     run_close(&b);
 }
+
+size_t planned_scalars(const char *method, const char *options)
+{
+    struct err e;
+    struct run r;
+    struct run_spec s = run_spec(method, options, NULL);
+    ASSERT_OK(run_plan(&r, &s, &e), &e);
+    size_t n = param_trainable(&r.model.params, false);
+    run_close(&r);
+    return n;
+}
+
+void expect_peft(const char *method, const char *options, const char *type, const char *members)
+{
+    struct err e;
+    struct run r;
+    struct peft_config c;
+    struct run_spec s = run_spec(method, options, NULL);
+    ASSERT_OK(run_plan(&r, &s, &e), &e);
+    ASSERT_OK(r.method->peft(r.self, &r.env, &c, &e), &e);
+    assert_string_equal(c.type, type);
+    assert_string_equal(c.members, members);
+    run_close(&r);
+}

@@ -72,6 +72,12 @@ void assert_same_training(const char *method_a, const char *options_a, const cha
 /* All weights of both are the same bits. */
 void assert_same_run(const struct run *a, const struct run *b);
 
+/* Scalars that a method with these options trains outside the head, as planned. */
+size_t planned_scalars(const char *method, const char *options);
+
+/* What the method tells PEFT. */
+void expect_peft(const char *method, const char *options, const char *type, const char *members);
+
 /* Gradients of the batch as step number env.step would have them, without a step. */
 bool run_gradients(struct run *r, const struct batch *b, int micro_batches, double *loss, struct err *e);
 

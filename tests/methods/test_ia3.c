@@ -130,26 +130,15 @@ TEST(every_scale_has_a_gradient_at_the_start)
     run_close(&r);
 }
 
-static void expect_peft(const char *options, const char *members)
-{
-    struct run r;
-    struct peft_config c;
-    open_run(&r, options);
-    ASSERT_OK(r.method->peft(r.self, &r.env, &c, &e), &e);
-    assert_string_equal(c.type, "IA3");
-    assert_string_equal(c.members, members);
-    run_close(&r);
-}
-
 /* PEFT wants the feed-forward words among the targets' words: otherwise both become names of modules. */
 TEST(ia3_tells_peft)
 {
-    expect_peft(NULL, "\"target_modules\": [\"key\", \"value\", \"output.dense\"], "
+    expect_peft("ia3", NULL, "IA3", "\"target_modules\": [\"key\", \"value\", \"output.dense\"], "
                       "\"feedforward_modules\": [\"output.dense\"], \"fan_in_fan_out\": false");
-    expect_peft("{target_modules: [key, layer.1.output.dense]}",
+    expect_peft("ia3", "{target_modules: [key, layer.1.output.dense]}", "IA3",
                 "\"target_modules\": [\"bert.encoder.layer.0.attention.self.key\", "
                 "\"bert.encoder.layer.1.attention.self.key\", \"bert.encoder.layer.1.output.dense\"], "
                 "\"feedforward_modules\": [\"bert.encoder.layer.1.output.dense\"], \"fan_in_fan_out\": false");
-    expect_peft("{target_modules: key, feedforward_modules: []}",
+    expect_peft("ia3", "{target_modules: key, feedforward_modules: []}", "IA3",
                 "\"target_modules\": [\"key\"], \"feedforward_modules\": [], \"fan_in_fan_out\": false");
 }

@@ -176,26 +176,16 @@ TEST(lora_moves_a_weight_by_rank_r)
 }
 
 /* What the hook tells PEFT: patterns that PEFT would read in another way become names of modules. */
-static void expect_peft(const char *options, const char *members)
-{
-    struct run r;
-    struct peft_config c;
-    open_run(&r, options);
-    ASSERT_OK(r.method->peft(r.self, &r.env, &c, &e), &e);
-    assert_string_equal(c.type, "LORA");
-    assert_string_equal(c.members, members);
-    run_close(&r);
-}
-
 TEST(lora_tells_peft)
 {
-    expect_peft("{lora_alpha: 16, lora_dropout: 0.1}",
+    expect_peft("lora", "{lora_alpha: 16, lora_dropout: 0.1}", "LORA",
                 "\"r\": 8, \"lora_alpha\": 16, \"lora_dropout\": 0.1, \"bias\": \"none\", \"fan_in_fan_out\": false, "
                 "\"target_modules\": [\"query\", \"value\"]");
-    expect_peft("{r: 2, use_rslora: true, target_modules: \"layer.1.*.key\"}",
+    expect_peft("lora", "{r: 2, use_rslora: true, target_modules: \"layer.1.*.key\"}", "LORA",
                 "\"r\": 2, \"lora_alpha\": 8, \"lora_dropout\": 0, \"bias\": \"none\", \"fan_in_fan_out\": false, "
                 "\"use_rslora\": true, \"target_modules\": [\"bert.encoder.layer.1.attention.self.key\"]");
-    expect_peft("{r: 1, target_modules: [layer.1.output.dense, layer.?.output.dense]}", /* a glob among them */
+    /* a glob among them */
+    expect_peft("lora", "{r: 1, target_modules: [layer.1.output.dense, layer.?.output.dense]}", "LORA",
                 "\"r\": 1, \"lora_alpha\": 8, \"lora_dropout\": 0, \"bias\": \"none\", \"fan_in_fan_out\": false, "
                 "\"target_modules\": [\"bert.encoder.layer.0.output.dense\", \"bert.encoder.layer.1.output.dense\"]");
 }

@@ -194,26 +194,19 @@ TEST(kaiming_moves_the_rows_before_the_first_step)
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-static size_t planned(const char *options)
-{
-    struct run r;
-    struct run_spec s = run_spec("rowsft", options, NULL);
-    ASSERT_OK(run_plan(&r, &s, &e), &e);
-    size_t n = param_trainable(&r.model.params, false);
-    run_close(&r);
-    return n;
-}
-
 TEST(counts)
 {
     /* 4 of 16 rows, 6 of 24; inputs 16 and, into the last, 24. */
-    assert_int_equal(planned("{ratio: 0.25, per_head: false, bias: false}"), 2 * (4 * 4 * 16 + 6 * 16 + 4 * 24));
-    assert_int_equal(planned("{ratio: 0.25, per_head: false}"), 2 * (4 * 4 * 17 + 6 * 17 + 4 * 25));
-    assert_int_equal(planned("{ratio: 0.25, unit: column}"), 2 * (4 * 4 * 16 + 4 * 24 + 6 * 16));
-    assert_int_equal(planned("{rank: 3, bias: false, target_modules: intermediate.dense}"), 2 * 3 * 16);
-    assert_int_equal(planned("{ratio: 0.25, bias: false, target_modules: query, train_layernorm: true}"),
-                     2 * 8 * 16 + 5 * 4 * 2);
-    assert_int_equal(planned("{target_modules: query, train_embeddings: true}"), 2 * 8 * 17 + (40 + 24 + 2) * 16);
+    assert_int_equal(planned_scalars("rowsft", "{ratio: 0.25, per_head: false, bias: false}"),
+                     2 * (4 * 4 * 16 + 6 * 16 + 4 * 24));
+    assert_int_equal(planned_scalars("rowsft", "{ratio: 0.25, per_head: false}"), 2 * (4 * 4 * 17 + 6 * 17 + 4 * 25));
+    assert_int_equal(planned_scalars("rowsft", "{ratio: 0.25, unit: column}"), 2 * (4 * 4 * 16 + 4 * 24 + 6 * 16));
+    assert_int_equal(planned_scalars("rowsft", "{rank: 3, bias: false, target_modules: intermediate.dense}"),
+                     2 * 3 * 16);
+    assert_int_equal(planned_scalars("rowsft", "{ratio: 0.25, bias: false, target_modules: query, "
+                                               "train_layernorm: true}"), 2 * 8 * 16 + 5 * 4 * 2);
+    assert_int_equal(planned_scalars("rowsft", "{target_modules: query, train_embeddings: true}"),
+                     2 * 8 * 17 + (40 + 24 + 2) * 16);
 }
 
 /* Over all modules at most as many scalars as within each, and less than one row of every head is left over. */
@@ -226,7 +219,7 @@ TEST(a_global_ranking_fills_the_same_room)
         struct run r;
         char text[128];
         snprintf(text, sizeof text, "{%s}", options[i]);
-        size_t room = planned(text), form = 0, even = 0;
+        size_t room = planned_scalars("rowsft", text), form = 0, even = 0;
         snprintf(text, sizeof text, "{%s, ranking: global}", options[i]);
         open_usual(&r, "rowsft", text);
         size_t n = param_trainable(&r.model.params, false);

@@ -184,29 +184,20 @@ TEST(the_reference_code_moves_all_weights_first)
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-static size_t planned(const char *options)
-{
-    struct run r;
-    struct run_spec s = run_spec("smt", options, NULL);
-    ASSERT_OK(run_plan(&r, &s, &e), &e);
-    size_t n = param_trainable(&r.model.params, false);
-    run_close(&r);
-    return n;
-}
-
 /* Sides 16 and 24 share 8: 2 (3 · 4 + 2 · 6) = 48 blocks of 64 scalars. */
 TEST(counts)
 {
-    assert_int_equal(planned(NULL), 64);
-    assert_int_equal(planned("{density: 0.5}"), 24 * 64);
-    assert_int_equal(planned("{density: 0.49}"), 23 * 64);
-    assert_int_equal(planned("{blocks: 13, pools: mixture}"), 13 * 64);
-    assert_int_equal(planned("{blocks: 7, block: 2}"), 7 * 4);
-    assert_int_equal(planned("{ranking: matrix}"), 10 * 64);
-    assert_int_equal(planned("{ranking: matrix, blocks: 39}"), (6 * 3 + 4 * 4) * 64); /* 20 / 6 and 19 / 4 */
-    assert_int_equal(planned("{density: 1, target_modules: all-linear}"), 48 * 64);
-    assert_int_equal(planned("{density: 1, target_modules: query}"), 2 * 256); /* side 16 */
-    assert_int_equal(planned("{density: 0.5, target_modules: query}"), 256);
+    assert_int_equal(planned_scalars("smt", NULL), 64);
+    assert_int_equal(planned_scalars("smt", "{density: 0.5}"), 24 * 64);
+    assert_int_equal(planned_scalars("smt", "{density: 0.49}"), 23 * 64);
+    assert_int_equal(planned_scalars("smt", "{blocks: 13, pools: mixture}"), 13 * 64);
+    assert_int_equal(planned_scalars("smt", "{blocks: 7, block: 2}"), 7 * 4);
+    assert_int_equal(planned_scalars("smt", "{ranking: matrix}"), 10 * 64);
+    assert_int_equal(planned_scalars("smt", "{ranking: matrix, blocks: 39}"),
+                     (6 * 3 + 4 * 4) * 64); /* 20 / 6 and 19 / 4 */
+    assert_int_equal(planned_scalars("smt", "{density: 1, target_modules: all-linear}"), 48 * 64);
+    assert_int_equal(planned_scalars("smt", "{density: 1, target_modules: query}"), 2 * 256); /* side 16 */
+    assert_int_equal(planned_scalars("smt", "{density: 0.5, target_modules: query}"), 256);
 }
 
 static void refused(const char *options, const char *message)
