@@ -26,15 +26,11 @@ static const struct opt options[] = {
     {0},
 };
 
-static bool is_bias(const struct param *p)
-{
-    return p->kind == PARAM_BIAS || (p->kind == PARAM_NORM && target_matches("bias", p->name));
-}
-
 static bool plan(void *self, struct method_env *env, struct err *e)
 {
     struct bitfit *s = self;
-    TRY(target_params_of(env->model, &s->target_modules, is_bias, "bias", env->at, env->arena, &s->target, &s->n, e));
+    TRY(target_params_of(env->model, &s->target_modules, target_is_bias, "bias", env->at, env->arena, &s->target, &s->n,
+                         e));
     for (size_t i = 0; i < s->n; i++) {
         param_request(s->target[i], GRAD_DENSE, 0, 0);
         s->size += param_size(s->target[i]);

@@ -3,12 +3,15 @@
 
 #include <string.h>
 
-/* Knuth, vol. 2, 3.4.2, algorithm S. */
+#include "methods/mask.h"
+
 void entry_mask_random(struct rng *r, size_t n, size_t k, uint32_t *idx)
 {
+    struct mask_draw d = {*r, n, k};
     for (size_t i = 0, found = 0; found < k; i++)
-        if (rng_below(r, (uint32_t)(n - i)) < k - found)
+        if (mask_drawn(&d))
             idx[found++] = (uint32_t)i;
+    *r = d.rng;
 }
 
 static int32_t *random_order(struct rng *r, size_t n, struct arena *a, struct err *e)

@@ -70,11 +70,17 @@ void mask_topk(real *v, size_t n, size_t k, bool ge)
 }
 
 /* Knuth, vol. 2, 3.4.2, algorithm S. */
+bool mask_drawn(struct mask_draw *d)
+{
+    bool drawn = d->kept > 0 && rng_below(&d->rng, (uint32_t)d->n) < d->kept;
+    d->kept -= drawn;
+    d->n--;
+    return drawn;
+}
+
 void mask_undrawn(struct mask_draw *d, size_t n, real *v, const real *other)
 {
-    for (size_t i = 0; i < n; i++, d->n--)
-        if (d->kept > 0 && rng_below(&d->rng, (uint32_t)d->n) < d->kept)
-            d->kept--;
-        else
+    for (size_t i = 0; i < n; i++)
+        if (!mask_drawn(d))
             v[i] = other ? other[i] : 0;
 }

@@ -25,6 +25,9 @@ struct mask_draw {
     size_t n, kept;
 };
 
+/* Is the next entry drawn? */
+bool mask_drawn(struct mask_draw *d);
+
 /* v[i] = other[i] (NULL: 0) for the next n entries where they are not drawn. */
 void mask_undrawn(struct mask_draw *d, size_t n, real *v, const real *other);
 

@@ -124,14 +124,6 @@ static void score_outputs(int tokens, size_t n, const real *dy, real *score)
     }
 }
 
-static void gather_columns(int tokens, size_t n, const real *dy, const uint32_t *idx, size_t k, real *out)
-{
-#pragma omp parallel for schedule(static)
-    for (int t = 0; t < tokens; t++)
-        for (size_t i = 0; i < k; i++)
-            out[(size_t)t * k + i] = dy[(size_t)t * n + idx[i]];
-}
-
 /* gW[S] += dy[:, S]ᵀ x for the dense request that plan has made. */
 static void add_rows(const struct linear *l, int k, int tokens, const real *x, const struct unified_scratch *s)
 {
@@ -150,7 +142,7 @@ static bool unified_backward(const struct linear *l, struct pass *p, int tokens,
     TRY(weight_grad_bias(l->b, p, tokens, dy, e));
     score_outputs(tokens, (size_t)l->out, dy, s.score);
     topk(s.score, (size_t)l->out, (size_t)k, s.idx);
-    gather_columns(tokens, (size_t)l->out, dy, s.idx, (size_t)k, s.dy);
+    gather_columns(tokens, l->out, dy, s.idx, (size_t)k, s.dy);
     if (weight_grad_wanted(l->w, p))
         add_rows(l, k, tokens, x, &s);
     for (int i = 0; i < k && dx; i++)

@@ -238,14 +238,6 @@ static void share_scores(struct rowsft *s, double **score)
     }
 }
 
-static size_t number_of(const struct param_list *list, const struct param *p)
-{
-    size_t i = 0;
-    while (list->item[i] != p)
-        i++;
-    return i;
-}
-
 /* The room of all sets to the best rows of all. */
 static bool deal(struct rowsft *s, const struct method_env *env, struct err *e)
 {
@@ -254,9 +246,9 @@ static bool deal(struct rowsft *s, const struct method_env *env, struct err *e)
     TRY(n && row_sets_rank(s->set, s->n_sets, list->pool.size, env->arena, e));
     for (size_t i = 0; i < s->n_sets; i++)
         for (size_t t = s->members[i].first; t < s->members[i].first + s->members[i].n; t++) {
-            n[number_of(list, s->target[t].w)] = s->set[i].heads * s->set[i].keep;
+            n[param_number(list, s->target[t].w)] = s->set[i].heads * s->set[i].keep;
             if (s->bias_of[t])
-                n[number_of(list, s->bias_of[t])] = s->set[i].heads * s->set[i].keep;
+                n[param_number(list, s->bias_of[t])] = s->set[i].heads * s->set[i].keep;
         }
     param_deal(list, n);
     return true;

@@ -78,18 +78,12 @@ static bool check_compat(const struct sift *s, const struct method_env *env, str
     return true;
 }
 
-static bool is_bias(const struct param *p)
-{
-    const char *dot = strrchr(p->name, '.');
-    return dot && strcmp(dot, ".bias") == 0;
-}
-
 static bool choose_targets(struct sift *s, struct method_env *env, struct err *e)
 {
     size_t n;
     TRY(target_params(env->model, &s->target_modules, env->at, env->arena, &s->target, &n, e));
     for (size_t i = 0; i < n; i++)
-        if (s->bias || !is_bias(s->target[i]))
+        if (s->bias || !target_is_bias(s->target[i]))
             s->target[s->n++] = s->target[i];
     return s->n > 0 || method_wrong(env, "bias", e, "bias is false, and target_modules names nothing but biases");
 }

@@ -22,8 +22,6 @@
 #include "methods/sweep.h"
 #include "methods/target.h"
 #include "methods/topk.h"
-#include "methods/warmup.h"
-#include "models/kernels.h"
 
 enum { LARGEST_BLOCK = 256 };
 enum ranking { RANKING_GLOBAL, RANKING_MATRIX };
@@ -240,43 +238,16 @@ static struct param **weights(const struct smt *s, struct arena *a, struct err *
     return w;
 }
 
-struct watch {
-    const struct smt *smt;
-    real **sum; /* [n] */
-};
-
-static bool add_gradient(void *self, const struct param *p, const real *g, struct err *e)
-{
-    const struct watch *w = self;
-    (void)e;
-    for (size_t i = 0; i < w->smt->n; i++)
-        if (w->smt->site[i].w == p)
-            add_to(param_size(p), g, w->sum[i]);
-    return true;
-}
-
-/* compat: reference. Sums while all weights, the head's too, take the steps of full fine-tuning. */
-static real **sums_of_moving(const struct smt *s, const struct method_env *env, struct err *e)
-{
-    struct watch watch = {s, ARENA_NEW(env->arena, MEM_SCRATCH, real *, s->n, e)};
-    struct tap tap = {.see = add_gradient, .self = &watch};
-    const struct param_list *all = &env->model->params;
-    struct warmup *w = watch.sum ? warmup_open(env, all->item, all->n, env->arena, e) : NULL;
-    TRY(w);
-    for (size_t i = 0; i < s->n; i++)
-        TRY(watch.sum[i] = ARENA_NEW(env->arena, MEM_SCRATCH, real, param_size(s->site[i].w), e));
-    for (long b = 0; b < s->warmup_steps; b++)
-        TRY(warmup_step(w, b, true, &tap, e));
-    return watch.sum;
-}
-
+/* compat: reference. All weights, the head's too, take the steps of full fine-tuning meanwhile. */
 static real **gradient_sums(const struct smt *s, const struct method_env *env, struct err *e)
 {
-    if (s->compat == COMPAT_REFERENCE)
-        return sums_of_moving(s, env, e);
+    const struct param_list *all = &env->model->params;
     struct sweep sweep = {.target = weights(s, env->arena, e), .n = s->n, .unit = SWEEP_BATCHES,
                           .count = (long)s->warmup_steps, .dropout = true};
-    return sweep.target ? sweep_gradients(env, &sweep, env->arena, e) : NULL;
+    TRY(sweep.target);
+    if (s->compat == COMPAT_REFERENCE)
+        TRY(sweep.warmup = warmup_open(env, all->item, all->n, env->arena, e));
+    return sweep_gradients(env, &sweep, env->arena, e);
 }
 
 /* What was chosen of each matrix. */
@@ -320,10 +291,8 @@ static bool deal(const struct smt *s, const struct method_env *env, const struct
     struct param_list *list = &env->model->params;
     size_t *n = ARENA_NEW(env->arena, MEM_SCRATCH, size_t, list->n, e);
     TRY(n);
-    for (size_t k = 0; k < list->n; k++)
-        for (size_t i = 0; i < s->n; i++)
-            if (s->site[i].w == list->item[k])
-                n[k] = c[i].n;
+    for (size_t i = 0; i < s->n; i++)
+        n[param_number(list, s->site[i].w)] = c[i].n;
     param_deal(list, n);
     return true;
 }

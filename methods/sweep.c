@@ -13,8 +13,10 @@ static bool see(void *self, const struct param *p, const real *g, struct err *e)
     const struct adder *a = self;
     size_t n = param_size(p), t = 0;
     (void)e;
-    while (a->sweep->target[t] != p)
+    while (t < a->sweep->n && a->sweep->target[t] != p)
         t++;
+    if (t == a->sweep->n) /* a warm-up shows all that it moves */
+        return true;
     if (!a->sweep->squares) {
         add_to(n, g, a->sum[t]);
         return true;
@@ -35,6 +37,8 @@ bool sweep_add(const struct method_env *env, const struct sweep *s, const struct
 {
     struct adder adder = {s, sum};
     struct tap tap = {.see = see, .self = &adder};
+    if (s->warmup)
+        return warmup_step(s->warmup, b->number, b->dropout, &tap, e);
     set_tapped(s, true);
     bool ok = env->probe->gradient(env->probe, b, &tap, NULL, e);
     set_tapped(s, false);

@@ -6,7 +6,7 @@
 #ifndef METHODS_SWEEP_H
 #define METHODS_SWEEP_H
 
-#include "methods/method.h"
+#include "methods/warmup.h"
 
 enum sweep_unit {
     SWEEP_BATCHES, /* gradients of the mean loss of training batches `first` to `first + count - 1`     */
@@ -20,6 +20,7 @@ struct sweep {
     long first, count;
     bool dropout;
     bool squares;                /* g² in place of g, entry by entry */
+    struct warmup *warmup;       /* NULL, or what takes a step on each batch meanwhile; it moves the targets too */
 };
 
 /* The sums: [n] arrays of param_size(target[i]), NULL when memory is out. Sets and clears `tapped`. */

@@ -231,3 +231,5 @@ bool target_params_of(const struct model *m, const struct opt_strings *patterns,
     }
     return true;
 }
+
+bool target_is_bias(const struct param *p) { return text_ends(p->name, ".bias"); }

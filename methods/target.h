@@ -39,4 +39,7 @@ bool target_params_of(const struct model *m, const struct opt_strings *patterns,
 bool target_nothing(const struct model *m, const char *option, const char *pattern, const struct yaml *at,
                     struct arena *a, struct err *e);
 
+/* Is it a bias, of a linear module or of a LayerNorm? */
+bool target_is_bias(const struct param *p);
+
 #endif

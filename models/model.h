@@ -17,9 +17,9 @@
 struct pass;
 struct linear;
 
-/* What a method puts in place of a linear site's arithmetic (LoRA, DoRA, IA3, meProp). Both functions have the contract
- * of linear_forward and linear_backward in models/linear.h and may call linear_plain_forward and linear_plain_backward
- * for the site's own part; NULL: the plain one. */
+/* What a method puts in place of a linear site's arithmetic (LoRA, DoRA, IA3, meProp, SparseGrad). Both functions have
+ * the contract of linear_forward and linear_backward in models/linear.h and may call linear_plain_forward and
+ * linear_plain_backward for the site's own part; NULL: the plain one. */
 struct linear_ops {
     void (*forward)(const struct linear *l, struct pass *p, int tokens, const real *x, real *y);
     bool (*backward)(const struct linear *l, struct pass *p, int tokens, const real *x, const real *dy, real *dx,

@@ -34,6 +34,15 @@ struct param *param_find(const struct param_list *list, const char *name)
     return NULL;
 }
 
+size_t param_number(const struct param_list *list, const struct param *p)
+{
+    size_t i = 0;
+    while (i < list->n && list->item[i] != p)
+        i++;
+    assert(i < list->n);
+    return i;
+}
+
 static size_t request_size(const struct param *p, enum grad_form form, size_t n, int block)
 {
     switch (form) {

@@ -82,6 +82,9 @@ struct param *param_add(struct param_list *list, const struct param *like, struc
 /* Parameter of a name, or NULL. */
 struct param *param_find(const struct param_list *list, const char *name);
 
+/* Its place in the list (assert: it is there). */
+size_t param_number(const struct param_list *list, const struct param *p);
+
 /* Asks for a part of the gradient, without taking memory: all that planning needs. n is the number of rows, columns,
  * blocks or entries (ignored for NONE and DENSE), block the side of a block (ignored elsewhere). A request that covers
  * the whole tensor becomes DENSE. Replaces an earlier request; block must divide both sides (assert). */

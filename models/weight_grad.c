@@ -37,8 +37,7 @@ static void dense(const struct param *p, int tokens, const real *x, const real *
     blas_gemm(BLAS_T, BLAS_N, p->rows, p->cols, tokens, 1, dy, p->rows, x, p->cols, beta, g, p->cols);
 }
 
-/* Columns idx[0..n) of x [tokens, width], side by side. */
-static void gather_columns(int tokens, int width, const real *x, const uint32_t *idx, size_t n, real *out)
+void gather_columns(int tokens, int width, const real *x, const uint32_t *idx, size_t n, real *out)
 {
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < tokens; t++)

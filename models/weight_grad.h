@@ -22,6 +22,9 @@ bool weight_grad_norm(const struct norm *n, const struct pass *pass, int tokens,
 bool weight_grad_embedding(struct param *p, const struct pass *pass, int tokens, const int32_t *ids, int skip,
                            const real *dy, struct err *e);
 
+/* Columns idx[0..n) of x [tokens, width], side by side: out [tokens, n]. */
+void gather_columns(int tokens, int width, const real *x, const uint32_t *idx, size_t n, real *out);
+
 /* Reals of scratch that weight_grad_linear needs for a weight of these sizes and request. */
 size_t weight_grad_scratch(const struct param *p, int tokens);
 

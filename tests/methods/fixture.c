@@ -445,3 +445,18 @@ void expect_peft(const char *method, const char *options, const char *type, cons
     assert_string_equal(c.members, members);
     run_close(&r);
 }
+
+void expect_refused(const char *method, const char *options, int column, const char *message)
+{
+    struct run r;
+    struct err e = {0};
+    struct run_spec s = run_spec(method, options, NULL);
+    assert_false(run_plan(&r, &s, &e));
+    assert_int_equal(e.code, ERR_INPUT);
+    assert_string_equal(e.file, "test.yaml");
+    if (column)
+        assert_int_equal(e.col, column);
+    if (!strstr(e.msg, message))
+        fail_msg("`%s` does not say `%s`", e.msg, message);
+    run_close(&r);
+}

@@ -75,6 +75,9 @@ void assert_same_run(const struct run *a, const struct run *b);
 /* Scalars that a method with these options trains outside the head, as planned. */
 size_t planned_scalars(const char *method, const char *options);
 
+/* Planning with these options is refused at `test.yaml`, column `column` (0: any), in words that hold `message`. */
+void expect_refused(const char *method, const char *options, int column, const char *message);
+
 /* What the method tells PEFT. */
 void expect_peft(const char *method, const char *options, const char *type, const char *members);
 

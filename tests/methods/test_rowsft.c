@@ -235,28 +235,14 @@ TEST(a_global_ranking_fills_the_same_room)
     }
 }
 
-static void refused(const char *options, const char *message)
-{
-    struct run r;
-    struct run_spec s = run_spec("rowsft", options, NULL);
-    e = (struct err){0};
-    assert_false(run_plan(&r, &s, &e));
-    assert_int_equal(e.code, ERR_INPUT);
-    assert_string_equal(e.file, "test.yaml");
-    if (!strstr(e.msg, message))
-        fail_msg("`%s` does not say `%s`", e.msg, message);
-    run_close(&r);
-}
-
 TEST(what_cannot_be_is_said_at_its_place)
 {
-    refused("{rank: 0}", "it must lie in [1, ");
-    refused("{rank: 20}", "0.attention.self.query.weight` has 16 rows, so rank is at most 16");
-    refused("{ratio: .5, unit: column, rank: 24, target_modules: value}", "has 16 columns");
-    refused("{round_to: 8}", "has 4 rows in each head, so round_to is at most 4");
-    assert_int_equal(e.col, 12);
-    refused("{round_to: 20, per_head: false}", "has 16 rows, so round_to is at most 16");
-    refused("{importance: wanda, train_layernorm: true}", "train_layernorm must be false");
-    refused("{ratio: 0}", "it must lie in (0, 1]");
-    refused("{target_modules: querry}", "did you mean `query`?");
+    expect_refused("rowsft", "{rank: 0}", 0, "it must lie in [1, ");
+    expect_refused("rowsft", "{rank: 20}", 0, "0.attention.self.query.weight` has 16 rows, so rank is at most 16");
+    expect_refused("rowsft", "{ratio: .5, unit: column, rank: 24, target_modules: value}", 0, "has 16 columns");
+    expect_refused("rowsft", "{round_to: 8}", 12, "has 4 rows in each head, so round_to is at most 4");
+    expect_refused("rowsft", "{round_to: 20, per_head: false}", 0, "has 16 rows, so round_to is at most 16");
+    expect_refused("rowsft", "{importance: wanda, train_layernorm: true}", 0, "train_layernorm must be false");
+    expect_refused("rowsft", "{ratio: 0}", 0, "it must lie in (0, 1]");
+    expect_refused("rowsft", "{target_modules: querry}", 0, "did you mean `query`?");
 }

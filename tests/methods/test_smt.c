@@ -200,29 +200,16 @@ TEST(counts)
     assert_int_equal(planned_scalars("smt", "{density: 0.5, target_modules: query}"), 256);
 }
 
-static void refused(const char *options, const char *message)
-{
-    struct run r;
-    struct run_spec s = run_spec("smt", options, NULL);
-    e = (struct err){0};
-    assert_false(run_plan(&r, &s, &e));
-    assert_int_equal(e.code, ERR_INPUT);
-    assert_string_equal(e.file, "test.yaml");
-    if (!strstr(e.msg, message))
-        fail_msg("`%s` does not say `%s`", e.msg, message);
-    run_close(&r);
-}
-
 TEST(what_cannot_be_is_said_at_its_place)
 {
-    refused("{block: 7}", "block is 7, which does not divide all sides of the target matrices; valid are 1, 2, 4, 8");
-    assert_int_equal(e.col, 9);
-    refused("{block: 16}", "valid are 1, 2, 4, 8");
-    refused("{blocks: 49}", "the target matrices have 48 of 8 x 8, so blocks is at most 48");
-    refused("{blocks: 9, ranking: matrix}", "needs at least 10");
-    refused("{warmup_steps: 0}", "give at least 1, or train all blocks");
-    refused("{target_modules: attention.output.dense}", "leaves attention.output.dense out");
-    refused("{density: 2}", "it must lie in (0, 1]");
+    expect_refused("smt", "{block: 7}", 9,
+                   "block is 7, which does not divide all sides of the target matrices; valid are 1, 2, 4, 8");
+    expect_refused("smt", "{block: 16}", 0, "valid are 1, 2, 4, 8");
+    expect_refused("smt", "{blocks: 49}", 0, "the target matrices have 48 of 8 x 8, so blocks is at most 48");
+    expect_refused("smt", "{blocks: 9, ranking: matrix}", 0, "needs at least 10");
+    expect_refused("smt", "{warmup_steps: 0}", 0, "give at least 1, or train all blocks");
+    expect_refused("smt", "{target_modules: attention.output.dense}", 0, "leaves attention.output.dense out");
+    expect_refused("smt", "{density: 2}", 0, "it must lie in (0, 1]");
 }
 
 struct seen {

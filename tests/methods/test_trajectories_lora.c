@@ -7,23 +7,7 @@ static struct err e;
 /* peft's modules must be the defaults of ours: what is trained has an `init`, if added, and a `final`. */
 static void family(const char *folder, const char *method, const char *options)
 {
-    struct run r;
-    char file[64], prefix[16];
-    snprintf(file, sizeof file, "%s.safetensors", method);
-    snprintf(prefix, sizeof prefix, "%s.", folder);
-    struct trajectory *t = trajectory_open_golden(folder, file);
-    t->prefix = prefix;
-    struct run_spec s = trajectory_spec(t, folder, method, options);
-    ASSERT_OK(run_open(&r, &s, &e), &e);
-    trajectory_set_init(t, &r);
-    trajectory_follow(t, &r);
-    trajectory_check_final(t, &r);
-    for (size_t i = 0; i < r.model.params.n; i++) {
-        const struct param *p = r.model.params.item[i];
-        if (p->grad.form != GRAD_NONE && !trajectory_find(t, "final.", p->name))
-            fail_msg("%s is trained, but not by peft", p->name);
-    }
-    run_close(&r);
+    trajectory_of_method(folder, method, "", method, options, true);
 }
 
 TEST(dora_classification) { family("cls2", "dora", "{r: 4, lora_alpha: 8}"); }

@@ -141,3 +141,26 @@ void trajectory_check_final(const struct trajectory *t, const struct run *r)
     }
     assert_true(compared > 0);
 }
+
+void trajectory_of_method(const char *folder, const char *file, const char *variant, const char *method,
+                          const char *options, bool all)
+{
+    struct run r;
+    char path[64], prefix[32];
+    snprintf(path, sizeof path, "%s.safetensors", file);
+    snprintf(prefix, sizeof prefix, "%s.%s", folder, variant);
+    struct trajectory *t = trajectory_open_golden(folder, path);
+    t->prefix = prefix;
+    struct run_spec s = trajectory_spec(t, folder, method, options);
+    ASSERT_OK(run_open(&r, &s, &e), &e);
+    trajectory_set_init(t, &r);
+    trajectory_follow(t, &r);
+    trajectory_check_final(t, &r);
+    for (size_t i = 0; i < r.model.params.n; i++) {
+        const struct param *p = r.model.params.item[i];
+        bool trained = p->grad.form != GRAD_NONE, there = trajectory_find(t, "final.", p->name);
+        if (there ? !trained : trained && all)
+            fail_msg("%s is trained by one of the two alone", p->name);
+    }
+    run_close(&r);
+}

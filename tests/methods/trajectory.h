@@ -47,4 +47,10 @@ void trajectory_follow(const struct trajectory *t, struct run *r);
 /* Every `final.<parameter>` within 1e-4, key biases apart; at least one must be there. */
 void trajectory_check_final(const struct trajectory *t, const struct run *r);
 
+/* All of this for a run of the method with these options against <file>.safetensors, whose tensors are named
+ * <folder>.<variant>...: losses, final values, and that nothing has a final value that is not trained here. With `all`
+ * every trained parameter must have one. */
+void trajectory_of_method(const char *folder, const char *file, const char *variant, const char *method,
+                          const char *options, bool all);
+
 #endif
