@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,16 +61,22 @@ static bool process_lives(const struct claim_owner *o)
     return state != 'Z' && state != 'X' && (!o->start || start == o->start);
 }
 
-/* Text of the claim into buf (empty when it holds nothing), and its age by its date. False: there is no claim. */
-static bool read_claim(const char *path, char buf[CLAIM_TEXT], double *age)
+/* Text of the claim into buf (empty when it holds nothing), and its age by its date. */
+static void read_open(int fd, char buf[CLAIM_TEXT], double *age)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
     ssize_t n = read(fd, buf, CLAIM_TEXT - 1);
     buf[n > 0 ? n : 0] = 0;
     *age = fstat(fd, &st) == 0 ? difftime(time(NULL), st.st_mtime) : 0;
+}
+
+/* The same by name. False: there is no claim. */
+static bool read_claim(const char *path, char buf[CLAIM_TEXT], double *age)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    read_open(fd, buf, age);
     close(fd);
     return true;
 }
@@ -102,20 +109,29 @@ bool claim_is_held(const char *path, struct claim_owner *owner)
     return read_claim(path, text, &age) && is_live(text, age, owner);
 }
 
-/* Of several processes that find the same dead claim, one must remove it, and none the new claim of another: it is
- * moved aside, and put back if it turns out not to be the dead one. */
-static void bury(const char *path, const char *dead)
+/* Is this open file still the one of that name? */
+static bool is_there(int fd, const char *path)
 {
-    char aside[4096], text[CLAIM_TEXT];
+    struct stat open_one, named;
+    return fstat(fd, &open_one) == 0 && stat(path, &named) == 0 && open_one.st_dev == named.st_dev &&
+           open_one.st_ino == named.st_ino;
+}
+
+/* Of several processes that find the same dead claim, one must remove it, and none the new claim of another: whoever
+ * removes a claim holds the lock of its file, and looks again under it. */
+static void bury(const char *path)
+{
+    char text[CLAIM_TEXT];
     double age;
-    if ((size_t)snprintf(aside, sizeof aside, "%s.%ld", path, (long)getpid()) >= sizeof aside ||
-        rename(path, aside) != 0)
+    struct claim_owner o;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
         return;
-    bool right = read_claim(aside, text, &age) && strcmp(text, dead) == 0;
-    if (right || link(aside, path) == 0 || errno == EEXIST)
-        unlink(aside);
-    else
-        rename(aside, path);
+    flock(fd, LOCK_EX); /* where locks do not work, the second look alone has to do */
+    read_open(fd, text, &age);
+    if (!is_live(text, age, &o) && is_there(fd, path))
+        unlink(path);
+    close(fd);
 }
 
 /* Writes the new file's content; a file that could not be written is removed. */
@@ -154,7 +170,7 @@ bool claim_take(const char *path, bool *mine, struct claim_owner *owner, struct 
             continue;
         if (is_live(text, age, owner))
             return true;
-        bury(path, text);
+        bury(path);
     }
     return err_at(e, ERR_ENV, path, 0, 0, "cannot be taken or read");
 }
