@@ -28,6 +28,13 @@ struct rng_key rng_key(uint64_t seed, const char *name)
 
 struct rng rng_stream(uint64_t seed, const char *name) { return (struct rng){.key = rng_key(seed, name)}; }
 
+void rng_seek(struct rng *r, uint64_t word)
+{
+    assert(word % 4 == 0);
+    r->block = word / 4;
+    r->have = 0;
+}
+
 uint32_t rng_u32(struct rng *r)
 {
     if (r->have == 0) {

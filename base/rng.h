@@ -26,6 +26,9 @@ struct rng_key rng_key(uint64_t seed, const char *name);
 /* A stream at its beginning. Its whole state is the struct: copying it saves it. */
 struct rng rng_stream(uint64_t seed, const char *name);
 
+/* Moves to the word of this number, a multiple of 4, as if those before it had been drawn. */
+void rng_seek(struct rng *r, uint64_t word);
+
 /* 32 uniform bits; uniform in [0, 1) with 24 bits; standard normal (Box-Muller, one draw a call); uniform in [0, n), n
  * > 0. */
 uint32_t rng_u32(struct rng *r);

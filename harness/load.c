@@ -174,8 +174,9 @@ static bool declare(struct session *s, enum session_use use, struct err *e)
            (use != SESSION_TRAIN || !r->init_from || init_from_load(r, &s->model, &s->given, e));
 }
 
-bool session_open(struct session *s, const struct run_spec *spec, const struct run_env *env, enum session_use use,
-                  struct err *e)
+bool session_open_with(struct session *s, const struct run_spec *spec, const struct run_env *env, enum session_use use,
+                       bool (*fill)(struct session *s, const void *data, struct err *e), const void *data,
+                       struct err *e)
 {
     *s = (struct session){.spec = spec, .env = env, .best = NAN};
     s->arena = arena_create(&s->meter);
@@ -185,10 +186,22 @@ bool session_open(struct session *s, const struct run_spec *spec, const struct r
     blas_set_threads(env->threads);
     double since = clock_seconds();
     TRY(run_record_init(&s->record, s->apart, e));
-    TRY((use == SESSION_MODEL || load_data(s, use, e)) && (use != SESSION_TRAIN || plan_batches(s, e)) &&
+    TRY(fill(s, data, e) && (use != SESSION_TRAIN || plan_batches(s, e)) &&
         session_time(s, "data", &since, e));
     TRY(load_model(s, use, e) && declare(s, use, e) && session_time(s, "load", &since, e));
     return true;
+}
+
+static bool fill_from_task(struct session *s, const void *use, struct err *e)
+{
+    enum session_use u = *(const enum session_use *)use;
+    return u == SESSION_MODEL || load_data(s, u, e);
+}
+
+bool session_open(struct session *s, const struct run_spec *spec, const struct run_env *env, enum session_use use,
+                  struct err *e)
+{
+    return session_open_with(s, spec, env, use, fill_from_task, &use, e);
 }
 
 /* What methods see from `select` on. */

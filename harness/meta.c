@@ -27,7 +27,7 @@ static void cpu_model(char *buf, size_t size)
         fclose(f);
 }
 
-bool meta_fill(struct values *m, const struct run_spec *r, const struct run_env *env, struct err *e)
+bool meta_machine(struct values *m, int threads, struct err *e)
 {
     char now[32], cpu[256];
     struct utsname os;
@@ -41,7 +41,12 @@ bool meta_fill(struct values *m, const struct run_spec *r, const struct run_env 
            values_string(m, "blas_config", blas_config(), e) && values_string(m, "blas_core", blas_corename(), e) &&
            values_string(m, "kernels", kernels_isa(), e) && values_string(m, "cpu", cpu, e) &&
            values_string(m, "system", os.sysname, e) && values_string(m, "system_release", os.release, e) &&
-           values_int(m, "threads", env->threads, e) && values_int(m, "order", r->order, e) &&
+           values_int(m, "threads", threads, e);
+}
+
+bool meta_fill(struct values *m, const struct run_spec *r, const struct run_env *env, struct err *e)
+{
+    return meta_machine(m, env->threads, e) && values_int(m, "order", r->order, e) &&
            values_string(m, "command", env->command, e) && values_string(m, "experiment", r->experiment, e) &&
            values_string(m, "data", env->data ? env->data : "", e) && values_text(m, "spec", r->resolved, e) &&
            values_string(m, "task_digest", r->task->digest, e) && values_string(m, "data_digest", r->data_digest, e) &&

@@ -7,4 +7,7 @@
 /* Program version, commit and dirty flag, compiler and flags, BLAS, CPU, threads, start date, spec text, digests. */
 bool meta_fill(struct values *meta, const struct run_spec *r, const struct run_env *env, struct err *e);
 
+/* The first of them: start date, program, compiler, BLAS, instruction set, CPU, system, threads. */
+bool meta_machine(struct values *meta, int threads, struct err *e);
+
 #endif

@@ -47,16 +47,36 @@ static size_t set_bytes(const struct run_spec *r, long long rows)
     return rows > 0 ? dataset_bytes((size_t)rows, (size_t)rows * (size_t)r->train.max_seq_length) : 0;
 }
 
-/* Tokenized sets, the order of the training rows, the buffers of pieces. */
-static size_t data_bytes(const struct run_spec *r, long long rows, long long held, const struct workspace_shape *shape)
+/* What a plan is made for: the training rows and all tokenized sets. */
+struct planned_data {
+    struct run_data train; /* rows 0: the task file states none */
+    size_t set_bytes;
+};
+
+static size_t all_sets(const struct run_spec *r, long long rows, long long held)
 {
     size_t bytes = set_bytes(r, rows) + set_bytes(r, held);
     for (size_t i = 0; i < r->task->n_dev; i++)
         bytes += set_bytes(r, limited(r, r->task->dev[i].rows));
     if (r->train.select_on == SELECT_DEV_HALF)
         bytes += set_bytes(r, (limited(r, r->task->dev[0].rows) + 1) / 2);
-    bytes += mem_round((size_t)rows * sizeof(int32_t));
-    return bytes + packer_bytes(shape->max_seqs, shape->max_tokens);
+    return bytes;
+}
+
+/* The task's, every sequence as long as it may be. */
+static struct planned_data task_data(const struct run_spec *r)
+{
+    long long held, rows = training_rows(r, &held);
+    int longest = (int)r->train.max_seq_length;
+    size_t n = rows > 0 ? (size_t)rows : 0;
+    return (struct planned_data){{n, n * (size_t)longest, longest, 2}, all_sets(r, rows, held)};
+}
+
+/* Tokenized sets, the order of the training rows, the buffers of pieces. */
+static size_t data_bytes(const struct planned_data *d, const struct workspace_shape *shape)
+{
+    return d->set_bytes + mem_round(d->train.rows * sizeof(int32_t)) +
+           packer_bytes(shape->max_seqs, shape->max_tokens);
 }
 
 /* Weights as the checkpoint brings them: a directory's are used where they are mapped, the zoo's are initialised. */
@@ -88,16 +108,17 @@ static void count_scalars(const struct model *m, struct run_plan *plan)
 }
 
 /* Of a probe of one batch in the middle of training: its workspace and its piece. */
-static void probe_bytes(const struct run_spec *r, const struct model *m, size_t n, size_t bytes[MEM_TAGS])
+static void probe_bytes(const struct run_spec *r, const struct model *m, size_t n, const struct run_data *d,
+                        size_t bytes[MEM_TAGS])
 {
-    struct workspace_shape shape = run_workspace_shape(r, true, n, (int)r->train.max_seq_length, 2);
+    struct workspace_shape shape = run_workspace_shape(r, true, n, d->longest, d->shortest);
     workspace_bytes(m, &shape, bytes);
     bytes[MEM_DATA] += packer_bytes(shape.max_seqs, shape.max_tokens);
 }
 
 /* `meter` counts the arena: what the method notes down while it plans is of its memory. */
-static bool plan_in(const struct run_spec *r, struct run_plan *plan, const struct mem_meter *meter, struct arena *a,
-                    struct err *e)
+static bool plan_in(const struct run_spec *r, const struct planned_data *d, struct run_plan *plan,
+                    const struct mem_meter *meter, struct arena *a, struct err *e)
 {
     struct model_config c;
     struct run_bare b;
@@ -106,29 +127,41 @@ static bool plan_in(const struct run_spec *r, struct run_plan *plan, const struc
     for (size_t i = 0; i < m->params.n; i++) /* what taps see is `select`'s: over when training begins */
         m->params.item[i]->tapped = false;
 
-    long long held, rows = training_rows(r, &held);
-    size_t n = rows > 0 ? (size_t)rows : (size_t)r->train.batch_size;
-    struct workspace_shape shape = run_workspace_shape(r, b.env.unsplit, n, (int)r->train.max_seq_length, 2);
-    *plan = (struct run_plan){.steps = steps(r, rows), .bytes[MEM_METHOD] = meter->live[MEM_METHOD]};
+    size_t n = d->train.rows ? d->train.rows : (size_t)r->train.batch_size;
+    struct workspace_shape shape = run_workspace_shape(r, b.env.unsplit, n, d->train.longest, d->train.shortest);
+    *plan = (struct run_plan){.steps = steps(r, (long long)d->train.rows),
+                              .bytes[MEM_METHOD] = meter->live[MEM_METHOD]};
     count_scalars(m, plan);
     count_bytes(r, m, &shape, plan->bytes);
     if (r->method->bytes)
         r->method->bytes(b.self, &b.env, plan->bytes);
     if (b.env.probes)
-        probe_bytes(r, m, n, plan->bytes);
-    plan->bytes[MEM_DATA] += data_bytes(r, rows, held, &shape);
+        probe_bytes(r, m, n, &d->train, plan->bytes);
+    plan->bytes[MEM_DATA] += data_bytes(d, &shape);
     for (int t = 0; t < MEM_TAGS; t++)
         plan->bytes_total += plan->bytes[t];
     return true;
 }
 
-bool run_plan(const struct run_spec *r, struct run_plan *plan, struct err *e)
+static bool plan_with(const struct run_spec *r, const struct planned_data *d, struct run_plan *plan, struct err *e)
 {
     struct mem_meter meter = {0};
     struct arena *a = arena_create(&meter);
     if (!a)
         return err_set(e, ERR_ENV, "out of memory");
-    bool ok = plan_in(r, plan, &meter, a, e);
+    bool ok = plan_in(r, d, plan, &meter, a, e);
     arena_destroy(a);
     return ok;
+}
+
+bool run_plan(const struct run_spec *r, struct run_plan *plan, struct err *e)
+{
+    const struct planned_data d = task_data(r);
+    return plan_with(r, &d, plan, e);
+}
+
+bool run_plan_for(const struct run_spec *r, const struct run_data *data, struct run_plan *plan, struct err *e)
+{
+    const struct planned_data d = {*data, dataset_bytes(data->rows, data->tokens)};
+    return plan_with(r, &d, plan, e);
 }

@@ -30,7 +30,7 @@ static char *beside(const char *run_path, const char *ending, struct arena *a, s
 /* The run of a resolved spec, perhaps on another task than its own. */
 static bool parse_spec(struct reloaded *r, const char *path, const char *text, const char *task, struct err *e)
 {
-    TRY(r->spec = spec_parse(path, text, 0, r->arena, e));
+    TRY(r->spec = spec_parse(path, text, NULL, 0, 0, r->arena, e));
     r->run = &r->spec->run[0];
     if (!task || strcmp(task, r->run->task->name) == 0)
         return true;
@@ -135,7 +135,7 @@ static bool open_model(struct reloaded *r, const char *model, const char *method
                               "model: \"%s\"\ntasks: [%s]\nmethods: [{%s}]\n"
                               "train: {select_on: dev, max_steps: 0, max_seq_length: %lld}\n",
                               model, task, method, longest);
-    TRY(text && (r->spec = spec_parse("eval", text, 0, r->arena, e)));
+    TRY(text && (r->spec = spec_parse("eval", text, NULL, 0, 0, r->arena, e)));
     r->run = &r->spec->run[0];
     return open_session(r, env, SESSION_EVALUATE, e);
 }
@@ -175,7 +175,7 @@ static bool cut_as_in_training(struct reloaded *r, const struct card *card, stru
     struct run_bare bare;
     if (!card->spec)
         return true;
-    const struct spec *own = spec_parse("peftlab.json", card->spec, 0, r->arena, e);
+    const struct spec *own = spec_parse("peftlab.json", card->spec, NULL, 0, 0, r->arena, e);
     TRY(own && run_model_config(&own->run[0], &config, r->arena, e) &&
         run_build_bare(&own->run[0], &config, &bare, r->arena, e));
     r->run->train = own->run[0].train;

@@ -38,4 +38,11 @@ struct run_plan {
 };
 bool run_plan(const struct run_spec *r, struct run_plan *plan, struct err *e);
 
+/* The same for a training set of this size, and no evaluation sets. */
+struct run_data {
+    size_t rows, tokens;
+    int longest, shortest; /* tokens of a row */
+};
+bool run_plan_for(const struct run_spec *r, const struct run_data *data, struct run_plan *plan, struct err *e);
+
 #endif

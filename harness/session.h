@@ -17,6 +17,16 @@ struct eval_set {
     const bool *reported; /* [data.n] rows that metrics are taken on; NULL: all (dev_half reports the other half) */
 };
 
+/* Parts of an optimizer step, for those who ask where its time goes. */
+enum step_phase {
+    STEP_ZERO_GRADS, STEP_FORWARD, STEP_LOSS, STEP_BACKWARD,
+    STEP_HOOKS,      /* the method's, probes within them included */
+    STEP_CLIP, STEP_OPTIMIZER,
+    STEP_PHASES
+};
+#define STEP_PHASE_NAMES "zero_grads", "forward", "loss", "backward", "hooks", "clip", "optimizer"
+extern const char *const step_phase_names[STEP_PHASES];
+
 struct session_probe;
 
 struct session {
@@ -48,6 +58,7 @@ struct session {
     struct schedule schedule;
 
     long total_steps, step; /* step: the next one to take                                            */
+    double phase_seconds[STEP_PHASES]; /* of all steps so far                                        */
     double best;            /* selecting metric at its best, NAN: none yet                           */
     long without_progress;  /* evaluations since                                                     */
     bool stopped_early;
@@ -59,6 +70,10 @@ struct session {
 enum session_use { SESSION_MODEL, SESSION_EVALUATE, SESSION_TRAIN };
 bool session_open(struct session *s, const struct run_spec *spec, const struct run_env *env, enum session_use use,
                   struct err *e);
+/* The same with data of somebody else's: fill(s, data, e) makes s->train, and no evaluation set is read. */
+bool session_open_with(struct session *s, const struct run_spec *spec, const struct run_env *env, enum session_use use,
+                       bool (*fill)(struct session *s, const void *data, struct err *e), const void *data,
+                       struct err *e);
 void session_close(struct session *s);
 
 /* Runs select, and takes optimizer and workspace. `resumed`: indices are there already. */
@@ -85,6 +100,12 @@ bool evaluate(struct session *s, bool *improved, struct err *e);
 
 /* train.c: steps until the end, an interrupt (ERR_INTERRUPTED after saving) or divergence (ERR_RUN). */
 bool train(struct session *s, struct err *e);
+
+/* One of its steps: zero_grads, hooks, forward, loss and backward piece by piece, clip, optimizer; its sums. */
+struct step_sums {
+    double loss, tokens;
+};
+bool train_step(struct session *s, struct step_sums *sums, struct err *e);
 
 /* state.c: a checkpoint beside the result, from which the run goes on bit by bit. */
 bool state_save(struct session *s, struct err *e);

@@ -378,7 +378,8 @@ struct spec *spec_read(const char *path, const char *const *overrides, size_t n_
     return resolve(path, NULL, overrides, n_overrides, limit, a, e);
 }
 
-struct spec *spec_parse(const char *name, const char *text, long long limit, struct arena *a, struct err *e)
+struct spec *spec_parse(const char *name, const char *text, const char *const *overrides, size_t n_overrides,
+                        long long limit, struct arena *a, struct err *e)
 {
-    return resolve(name, text, NULL, 0, limit, a, e);
+    return resolve(name, text, overrides, n_overrides, limit, a, e);
 }

@@ -65,6 +65,7 @@ struct run_spec {
     const char *experiment;               /* spec's name                                   */
     const struct task *task;
     struct model_source model;
+    int layers;                           /* so many of the model's alone; 0: all (bench)  */
     const struct method *method;
     void *method_options;                 /* bound state template [method->state_size]: copied into each instance */
     const struct yaml *method_at;         /* its node, for located errors                  */
@@ -104,7 +105,8 @@ struct spec *spec_read(const char *path, const char *const *overrides, size_t n_
                        struct arena *a, struct err *e);
 
 /* The same from text, such as the resolved spec that a result file keeps; `name` stands for the file in messages. */
-struct spec *spec_parse(const char *name, const char *text, long long limit, struct arena *a, struct err *e);
+struct spec *spec_parse(const char *name, const char *text, const char *const *overrides, size_t n_overrides,
+                        long long limit, struct arena *a, struct err *e);
 
 /* Model configuration of a run: config.json with the task's labels, pooling and the spec's dropout. */
 bool run_model_config(const struct run_spec *r, struct model_config *c, struct arena *a, struct err *e);

@@ -9,6 +9,8 @@ bool run_model_config(const struct run_spec *r, struct model_config *c, struct a
 {
     const struct train_options *t = &r->train;
     TRY(model_config_read(c, &r->model, a, e));
+    if (r->layers > 0)
+        c->num_hidden_layers = r->layers;
     c->num_labels = r->task->n_labels;
     c->pooling = (enum pooling)r->pooling;
     if (!isnan(t->hidden_dropout_prob))

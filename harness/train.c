@@ -12,30 +12,42 @@
 #include "harness/delta.h"
 #include "methods/clip.h"
 
+const char *const step_phase_names[STEP_PHASES] = {STEP_PHASE_NAMES};
+
 /* A hook that a method may leave out. */
 static bool call(bool (*hook)(void *, struct method_env *, struct err *), struct session *s, struct err *e)
 {
     return !hook || hook(s->state, &s->menv, e);
 }
 
-struct step_sums {
-    double loss, tokens;
-};
+/* What has passed since *since, which becomes now, belongs to the phase. */
+static void lap(struct session *s, enum step_phase phase, double *since)
+{
+    double now = clock_seconds();
+    s->phase_seconds[phase] += now - *since;
+    *since = now;
+}
 
 static bool micro_batch(struct session *s, const int32_t *rows, size_t n, int examples, struct step_sums *sums,
                         struct err *e)
 {
     struct batch piece;
     size_t at = 0;
+    double since = clock_seconds();
     while (packer_next(&s->packer, &s->train, rows, n, s->piece_tokens, &at, &piece)) {
         struct pass pass = {.batch = &piece, .train = true, .seed = s->spec->seed, .step = (uint32_t)s->step,
                             .loss_examples = examples};
         model_forward(&s->model, s->ws, &pass);
+        lap(s, STEP_FORWARD, &since);
         sums->loss += model_loss(&s->model, s->ws, &pass);
+        lap(s, STEP_LOSS, &since);
         TRY(model_backward(&s->model, s->ws, &pass, e));
+        lap(s, STEP_BACKWARD, &since);
         sums->tokens += piece.n_tok;
     }
-    return call(s->method->after_micro_batch, s, e);
+    TRY(call(s->method->after_micro_batch, s, e));
+    lap(s, STEP_HOOKS, &since);
+    return true;
 }
 
 static bool gradients(struct session *s, struct step_sums *sums, struct err *e)
@@ -43,13 +55,19 @@ static bool gradients(struct session *s, struct step_sums *sums, struct err *e)
     size_t n;
     const int32_t *rows = order_batch(&s->order, s->step, &n);
     size_t each = s->rows_together;
+    double since = clock_seconds();
     param_zero_grads(&s->model.params);
+    lap(s, STEP_ZERO_GRADS, &since);
     s->menv.step_tokens = packer_tokens(&s->train, rows, n);
     TRY(call(s->method->before_backward, s, e));
+    lap(s, STEP_HOOKS, &since);
     s->menv.micro_batch = 0;
     for (size_t from = 0; from < n; from += each, s->menv.micro_batch++)
         TRY(micro_batch(s, rows + from, n - from < each ? n - from : each, (int)n, sums, e));
-    return call(s->method->after_backward, s, e);
+    since = clock_seconds();
+    TRY(call(s->method->after_backward, s, e));
+    lap(s, STEP_HOOKS, &since);
+    return true;
 }
 
 static bool diverged(struct session *s, const char *what, double value, struct err *e)
@@ -70,14 +88,17 @@ static bool record_step(struct session *s, const struct step_sums *sums, double 
            series_set(t, "tokens", sums->tokens, e);
 }
 
-static bool take_step(struct session *s, struct step_sums *sums, struct err *e)
+bool train_step(struct session *s, struct step_sums *sums, struct err *e)
 {
-    double since = clock_seconds();
+    double since = clock_seconds(), part;
+    *sums = (struct step_sums){0};
     s->menv.step = s->step;
     TRY(gradients(s, sums, e));
+    part = clock_seconds();
     if (!isfinite(sums->loss))
         return diverged(s, "the loss", sums->loss, e);
     double norm = clip_grad_norm(&s->model.params, s->spec->train.max_grad_norm);
+    lap(s, STEP_CLIP, &part);
     if (!isfinite(norm))
         return diverged(s, "the gradient's norm", norm, e);
     double factor = schedule_factor(&s->schedule, s->step);
@@ -85,6 +106,7 @@ static bool take_step(struct session *s, struct step_sums *sums, struct err *e)
         TRY(s->method->step(s->state, &s->menv, factor, e));
     else
         optim_step(s->optim, factor);
+    lap(s, STEP_OPTIMIZER, &part);
     TRY(record_step(s, sums, factor, norm, clock_seconds() - since, e));
     s->step++;
     return session_time(s, "train", &since, e);
@@ -175,8 +197,8 @@ bool train(struct session *s, struct err *e)
         TRY(evaluate_and_judge(s, e));
     struct progress progress = {.what = "train", .total = s->total_steps, .done = s->step, .label = "loss"};
     while (s->step < s->total_steps && !s->stopped_early) {
-        struct step_sums sums = {0};
-        TRY(measure(s, e) && take_step(s, &sums, e));
+        struct step_sums sums;
+        TRY(measure(s, e) && train_step(s, &sums, e));
         progress.done = s->step;
         progress.tokens += sums.tokens;
         progress.value = sums.loss;

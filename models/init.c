@@ -14,13 +14,22 @@ static void fill(struct param *p, real value)
         p->w[i] = value;
 }
 
+enum { RUN = 4096 }; /* numbers that a thread draws at a time */
+
+/* The same numbers with any number of threads: each run of them begins at its place in the stream. */
 static void fill_normal(struct param *p, double std, uint64_t seed)
 {
     char name[512];
     snprintf(name, sizeof name, "%s/%s", p->head ? "head" : "init", p->name);
-    struct rng r = rng_stream(seed, name);
-    for (size_t i = 0, n = param_size(p); i < n; i++)
-        p->w[i] = (real)(std * rng_normal(&r));
+    const struct rng stream = rng_stream(seed, name);
+    const size_t n = param_size(p);
+#pragma omp parallel for schedule(static)
+    for (size_t from = 0; from < n; from += RUN) {
+        struct rng r = stream;
+        rng_seek(&r, 2 * from); /* a normal takes two words */
+        for (size_t i = from; i < n && i < from + RUN; i++)
+            p->w[i] = (real)(std * rng_normal(&r));
+    }
 }
 
 /* Tables whose row pad_token_id stands for nothing: the padding_idx of the Hugging Face modules. */

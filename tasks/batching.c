@@ -27,7 +27,8 @@ static void shuffle_epoch(struct order *o, long long epoch)
     struct rng r = rng_stream(o->seed, name);
     for (size_t i = 0; i < o->n; i++)
         o->rows[i] = (int32_t)i;
-    rng_shuffle(&r, o->rows, o->n);
+    if (!o->fixed)
+        rng_shuffle(&r, o->rows, o->n);
     o->epoch = epoch;
 }
 

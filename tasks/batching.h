@@ -18,6 +18,7 @@ struct order {
     size_t n;                  /* rows */
     size_t batch_size;         /* rows of an optimizer step; the last of an epoch may have fewer */
     long long steps_per_epoch;
+    bool fixed;                /* every epoch has the rows in their order: for measurements          */
     long long epoch;           /* whose permutation `rows` holds, -1: none yet */
     int32_t *rows;             /* [n] */
 };

@@ -149,6 +149,21 @@ TEST(below_is_uniform)
     }
 }
 
+/* What threads rely on that fill one tensor from one stream, each from its own place. */
+TEST(seeking_is_drawing_on)
+{
+    struct rng all = rng_stream(9, "init/x"), part = all;
+    double v[64];
+    for (int i = 0; i < 64; i++)
+        v[i] = rng_normal(&all);
+    rng_u32(&part); /* what is left of a block goes */
+    for (int from = 62; from >= 0; from -= 2) {
+        rng_seek(&part, 2 * (uint64_t)from);
+        assert_true(rng_normal(&part) == v[from]);
+        assert_true(rng_normal(&part) == v[from + 1]);
+    }
+}
+
 TEST(shuffle_keeps_every_element)
 {
     enum { N = 1000 };

@@ -129,7 +129,7 @@ TEST(a_run_is_what_its_knob_is)
 static void expect_round_trip(const char *text)
 {
     struct err e = {0};
-    const struct spec *s = runs_of(text), *again = spec_parse("again.yaml", s->resolved, 0, test_arena(), &e);
+    const struct spec *s = runs_of(text), *again = spec_parse("again.yaml", s->resolved, NULL, 0, 0, test_arena(), &e);
     ASSERT_OK(again, &e);
     assert_int_equal(again->n_runs, s->n_runs);
     for (size_t i = 0; i < s->n_runs; i++) {

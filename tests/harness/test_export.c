@@ -490,7 +490,7 @@ TEST(a_published_adapter_is_read)
     set_up();
     const char *text = format("model: zoo:roberta-base\ntasks: [synth_sentiment]\n"
                               "methods:\n  - lora: {lora_alpha: 16, init_from: %s}\n%s", dir, "");
-    struct spec *s = spec_parse("spec", text, 0, test_arena(), &e);
+    struct spec *s = spec_parse("spec", text, NULL, 0, 0, test_arena(), &e);
     ASSERT_OK(s, &e);
     struct run_spec *r = &s->run[0];
     ASSERT_OK(init_from_check(r, test_arena(), &e), &e);

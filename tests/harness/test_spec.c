@@ -262,7 +262,7 @@ TEST(the_resolved_spec_makes_the_same_runs)
     for (size_t i = 0; i < s->n_runs; i++) {
         assert_string_equal(again->run[i].config_digest, s->run[i].config_digest);
         assert_string_equal(again->run[i].variant, s->run[i].variant);
-        const struct spec *one = spec_parse("one", s->run[i].resolved, 0, test_arena(), &e);
+        const struct spec *one = spec_parse("one", s->run[i].resolved, NULL, 0, 0, test_arena(), &e);
         ASSERT_OK(one, &e);
         assert_int_equal(one->n_runs, 1);
         assert_string_equal(one->run[0].config_digest, s->run[i].config_digest);
@@ -282,7 +282,7 @@ TEST(a_task_file_is_found_beside_the_spec)
     const struct spec *s = spec_read(path, NULL, 0, 0, test_arena(), &e);
     ASSERT_OK(s, &e);
     assert_string_equal(s->run[0].task->name, "mine");
-    const struct spec *moved = spec_parse("moved", s->resolved, 0, test_arena(), &e);
+    const struct spec *moved = spec_parse("moved", s->resolved, NULL, 0, 0, test_arena(), &e);
     ASSERT_OK(moved, &e);
     assert_string_equal(moved->run[0].task->name, "mine");
 }

@@ -168,8 +168,8 @@ TEST(zoo_models_have_the_published_sizes)
 
 TEST(zoo_is_complete)
 {
-    static const char *const expected[] = {"bert-base", "bert-large", "bert-tiny", "mini", "roberta-base",
-                                           "roberta-large"};
+    static const char *const expected[] = {"bert-base", "bert-large", "bert-tiny", "mini", "minilm",
+                                           "roberta-base", "roberta-large"};
     const char **names = model_zoo_names(test_arena(), &e);
     ASSERT_OK(names, &e);
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
