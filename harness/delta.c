@@ -9,6 +9,8 @@ static const char *const form_names[] = {[GRAD_NONE] = "none", [GRAD_DENSE] = "d
 
 static struct tensor whole(const struct param *p)
 {
+    if (p->half)
+        return tensor_matrix(p->name, TENSOR_BF16, (size_t)p->rows, (size_t)p->cols, p->half);
     if (p->ndim == 1)
         return tensor_vector(p->name, TENSOR_REAL, (size_t)p->cols, p->w);
     return tensor_matrix(p->name, TENSOR_REAL, (size_t)p->rows, (size_t)p->cols, p->w);

@@ -8,6 +8,7 @@
 
 #include "harness/run.h"
 #include "harness/shape.h"
+#include "models/bf16.h"
 #include "tasks/batching.h"
 
 static long long least(long long a, long long b) { return a < b ? a : b; }
@@ -79,17 +80,28 @@ static size_t data_bytes(const struct planned_data *d, const struct workspace_sh
            packer_bytes(shape->max_seqs, shape->max_tokens);
 }
 
-/* Weights as the checkpoint brings them: a directory's are used where they are mapped, the zoo's are initialised. */
-static void weight_bytes(const struct run_spec *r, const struct model *m, size_t bytes[MEM_TAGS])
+/* Weights as the checkpoint brings them: a directory's are used where they are mapped, the zoo's are initialised.
+ * Those that are held as bfloat16 are taken to be converted. */
+static void weight_bytes(const struct run_spec *r, struct model *m, size_t bytes[MEM_TAGS])
 {
-    enum mem_tag tag = r->model.zoo ? MEM_WEIGHTS : MEM_MAPPED;
-    for (size_t i = 0; i < m->params.n; i++)
-        if (!m->params.item[i]->added)
-            bytes[tag] += tag == MEM_MAPPED ? param_size(m->params.item[i]) * sizeof(real)
-                                            : mem_round(param_size(m->params.item[i]) * sizeof(real));
+    if (r->train.frozen_dtype == FROZEN_BFLOAT16)
+        bf16_hold(&m->params, &m->params, m->config.num_hidden_layers, HOLD_BF16);
+    for (size_t i = 0; i < m->params.n; i++) {
+        const struct param *p = m->params.item[i];
+        if (p->added)
+            continue;
+        if (p->hold == HOLD_BF16)
+            bytes[MEM_WEIGHTS] += mem_round(param_size(p) * sizeof(uint16_t));
+        else if (r->model.zoo)
+            bytes[MEM_WEIGHTS] += mem_round(param_size(p) * sizeof(real));
+        else
+            bytes[MEM_MAPPED] += param_size(p) * sizeof(real);
+    }
+    size_t room = bf16_room(&m->params);
+    bytes[MEM_SCRATCH] += room ? mem_round(room * sizeof(real)) : 0;
 }
 
-static void count_bytes(const struct run_spec *r, const struct model *m, const struct workspace_shape *shape,
+static void count_bytes(const struct run_spec *r, struct model *m, const struct workspace_shape *shape,
                         size_t bytes[MEM_TAGS])
 {
     const struct optim_options optim = run_optim_options(r);

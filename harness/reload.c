@@ -125,9 +125,10 @@ static bool longest_input(const char *model, const struct card *card, long long 
     return true;
 }
 
-/* A spec that evaluates a model as it is, beside a method without training. */
+/* A spec that evaluates a model as it is, beside a method without training. What was frozen in `own` (NULL: nothing is
+ * known of it) is held as it was there. */
 static bool open_model(struct reloaded *r, const char *model, const char *method, const struct card *card,
-                       const char *task, const struct run_env *env, struct err *e)
+                       const struct run_spec *own, const char *task, const struct run_env *env, struct err *e)
 {
     long long longest;
     TRY(longest_input(model, card, &longest, r->arena, e));
@@ -137,6 +138,7 @@ static bool open_model(struct reloaded *r, const char *model, const char *method
                               model, task, method, longest);
     TRY(text && (r->spec = spec_parse("eval", text, NULL, 0, 0, r->arena, e)));
     r->run = &r->spec->run[0];
+    r->run->frozen_as = own;
     return open_session(r, env, SESSION_EVALUATE, e);
 }
 
@@ -149,7 +151,7 @@ static void warn_of_random_head(const struct reloaded *r, const char *what)
 static bool open_directory(struct reloaded *r, const char *model, const struct card *card, const char *task,
                            const struct run_env *env, struct err *e)
 {
-    TRY(open_model(r, model, "head: {}", card, task, env, e));
+    TRY(open_model(r, model, "head: {}", card, NULL, task, env, e));
     warn_of_random_head(r, model);
     return true;
 }
@@ -169,30 +171,39 @@ static const char *base_of(const struct peft_dir *d, const struct card *card, st
 }
 
 /* Sequences are taken together and cut into pieces as in the run, so that its predictions come back to the bit. */
-static bool cut_as_in_training(struct reloaded *r, const struct card *card, struct err *e)
+static bool cut_as_in_training(struct reloaded *r, const struct run_spec *own, struct err *e)
 {
     struct model_config config;
     struct run_bare bare;
-    if (!card->spec)
-        return true;
-    const struct spec *own = spec_parse("peftlab.json", card->spec, NULL, 0, 0, r->arena, e);
-    TRY(own && run_model_config(&own->run[0], &config, r->arena, e) &&
-        run_build_bare(&own->run[0], &config, &bare, r->arena, e));
-    r->run->train = own->run[0].train;
+    TRY(run_model_config(own, &config, r->arena, e) && run_build_bare(own, &config, &bare, r->arena, e));
+    r->run->train = own->train;
     r->run->train.n_groups = 0; /* their patterns may name what is not there now */
     r->session.menv.unsplit |= bare.env.unsplit;
+    return true;
+}
+
+/* The run on an adapter's card; NULL without one. */
+static bool run_of_card(struct reloaded *r, const struct card *card, const struct run_spec **own, struct err *e)
+{
+    *own = NULL;
+    if (!card->spec)
+        return true;
+    const struct spec *s = spec_parse("peftlab.json", card->spec, NULL, 0, 0, r->arena, e);
+    TRY(s);
+    *own = &s->run[0];
     return true;
 }
 
 static bool load_adapter(struct reloaded *r, const struct peft_dir *d, const struct card *card, const char *task,
                          const struct run_env *env, size_t *heads, struct err *e)
 {
+    const struct run_spec *own;
     const char *base = base_of(d, card, r->arena, e), *method = base ? peft_dir_method(d, r->arena, e) : NULL;
-    TRY(method);
-    if (!open_model(r, base, method, card, task, env, e)) /* a spec made from the adapter is no place to point at */
+    TRY(method && run_of_card(r, card, &own, e));
+    if (!open_model(r, base, method, card, own, task, env, e)) /* a spec made from it is no place to point at */
         return strcmp(e->file, "eval") == 0 ? err_at(e, e->code, d->config_path, 0, 0, "%s", e->msg) : false;
-    return same_base(r, d->dir, card->model_digest, e) &&
-           cut_as_in_training(r, card, e) && peft_dir_load(d, &r->session.model, true, heads, e);
+    return same_base(r, d->dir, card->model_digest, e) && (!own || cut_as_in_training(r, own, e)) &&
+           peft_dir_load(d, &r->session.model, true, heads, e);
 }
 
 static bool open_adapter(struct reloaded *r, const char *dir, const struct card *card, const char *task,

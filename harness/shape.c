@@ -23,6 +23,7 @@ struct workspace_shape run_workspace_shape(const struct run_spec *r, bool unspli
     if (piece > 0)
         tokens = least(tokens, piece > most ? piece : most);
     size_t seqs = least(rows, tokens / (shortest > 0 ? (size_t)shortest : 1));
-    return (struct workspace_shape){.mode = unsplit ? WORKSPACE_CHECKPOINT : WORKSPACE_STORE,
+    bool again = unsplit || r->train.activation_checkpointing == CHECKPOINTING_LAYER;
+    return (struct workspace_shape){.mode = again ? WORKSPACE_CHECKPOINT : WORKSPACE_STORE,
                                     .max_tokens = (int)tokens, .max_seqs = (int)seqs, .max_len = longest};
 }

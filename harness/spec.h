@@ -44,6 +44,8 @@ struct train_options {
     double train_holdout;                 /* share held out when select_on needs it  */
     int micro_batch;                      /* enum micro_batch                       */
     long long piece_tokens;
+    int activation_checkpointing;         /* enum checkpointing                     */
+    int frozen_dtype;                     /* enum frozen_dtype                      */
     double hidden_dropout_prob, attention_probs_dropout_prob, classifier_dropout; /* NAN: as config.json says */
     const struct optim_group *group;      /* param_groups: [n_groups]               */
     size_t n_groups;
@@ -52,6 +54,8 @@ enum eval_strategy { EVAL_EPOCH, EVAL_STEPS, EVAL_END };          /* words: epoc
 enum step_unit { STEP_UNIT_EPOCH, STEP_UNIT_STEP };
 enum select_on { SELECT_TRAIN_HOLDOUT, SELECT_DEV_HALF, SELECT_DEV };
 enum micro_batch { MICRO_BATCH_TUNED, MICRO_BATCH_NONE };         /* none: a micro-batch is one piece, as in papers */
+enum checkpointing { CHECKPOINTING_NONE, CHECKPOINTING_LAYER };
+enum frozen_dtype { FROZEN_FLOAT32, FROZEN_BFLOAT16 };
 enum keep { KEEP_DELTA, KEEP_NONE, KEEP_FULL };
 
 /* `measure:`; every measurement binds its own options (harness/measure/measure.h). */
@@ -75,6 +79,7 @@ struct run_spec {
     const char *variant;                  /* `default` or the options that differ          */
     uint64_t seed;
     struct train_options train;
+    const struct run_spec *frozen_as;     /* the run whose frozen weights are held in frozen_dtype, NULL: this one */
     struct opt_strings head;              /* `head:`: [pooler, classifier]                 */
     int pooling;                          /* enum pooling                                  */
     int keep;
@@ -128,6 +133,10 @@ struct run_bare {
 };
 bool run_build_bare(const struct run_spec *r, const struct model_config *c, struct run_bare *b, struct arena *a,
                     struct err *e);
+
+/* How the weights of m, which is built and not loaded, are to be held: what stays frozen in the run as `hold` where
+ * frozen_dtype is bfloat16, all else as it comes. */
+bool run_hold_frozen(const struct run_spec *r, struct model *m, enum weight_hold hold, struct err *e);
 
 extern const struct opt train_options[];
 

@@ -82,11 +82,15 @@ static bool check_length(const struct run_spec *r, const struct variant *v, cons
                     r->train.max_seq_length, r->model.name, most);
 }
 
-static bool plan_method(const struct run_spec *r, const struct model_config *c, struct arena *a, struct err *e)
+static bool plan_method(const struct run_spec *r, const struct variant *v, const struct model_config *c,
+                        struct arena *a, struct err *e)
 {
     const struct optim_options optim = run_optim_options(r);
     struct run_bare b;
-    return run_build_bare(r, c, &b, a, e) && optim_check(&optim, &b.model, a, e);
+    TRY(run_build_bare(r, c, &b, a, e) && optim_check(&optim, &b.model, a, e));
+    return r->train.frozen_dtype == FROZEN_FLOAT32 || !b.env.perturbs ||
+           yaml_err(e, train_place(v, "frozen_dtype"), "frozen_dtype is bfloat16, but %s moves frozen weights while it "
+                    "selects; it needs float32", r->method->name);
 }
 
 bool spec_check_run(const struct run_spec *r, const struct variant *v, const struct yaml *model_at,
@@ -96,7 +100,7 @@ bool spec_check_run(const struct run_spec *r, const struct variant *v, const str
     if (!scratch)
         return err_set(e, ERR_ENV, "out of memory");
     bool ok = check_train(r, v, e) && run_model_config(r, config, scratch, e) &&
-              check_length(r, v, model_at, config, e) && plan_method(r, config, scratch, e);
+              check_length(r, v, model_at, config, e) && plan_method(r, v, config, scratch, e);
     arena_destroy(scratch);
     return ok;
 }

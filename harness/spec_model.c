@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/spec_impl.h"
+#include "models/bf16.h"
 
 bool run_model_config(const struct run_spec *r, struct model_config *c, struct arena *a, struct err *e)
 {
@@ -122,4 +123,26 @@ bool run_build_bare(const struct run_spec *r, const struct model_config *c, stru
     if (r->method->state_size)
         memcpy(b->self, r->method_options, r->method->state_size);
     return r->method->plan(b->self, &b->env, e);
+}
+
+static bool hold_as(const struct run_spec *r, struct model *m, enum weight_hold hold, struct arena *a, struct err *e)
+{
+    struct model_config c;
+    struct run_bare b;
+    TRY(run_model_config(r, &c, a, e) && run_build_bare(r, &c, &b, a, e));
+    bf16_hold(&m->params, &b.model.params, c.num_hidden_layers, hold);
+    return true;
+}
+
+bool run_hold_frozen(const struct run_spec *r, struct model *m, enum weight_hold hold, struct err *e)
+{
+    const struct run_spec *own = r->frozen_as ? r->frozen_as : r;
+    if (own->train.frozen_dtype == FROZEN_FLOAT32)
+        return true;
+    struct arena *a = arena_create(NULL);
+    if (!a)
+        return err_set(e, ERR_ENV, "out of memory");
+    bool ok = hold_as(own, m, hold, a, e);
+    arena_destroy(a);
+    return ok;
 }

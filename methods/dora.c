@@ -27,6 +27,7 @@
 #include "methods/lora_site.h"
 #include "methods/peft_modules.h"
 #include "methods/target.h"
+#include "models/bf16.h"
 #include "models/blas.h"
 #include "models/kernels.h"
 #include "models/linear.h"
@@ -103,7 +104,7 @@ static size_t dora_scratch(const struct linear *l, int tokens)
 static void products(const struct lora_site *s, real p, real q, const struct dora_room *room)
 {
     int in = s->l->in, out = s->l->out, r = s->r;
-    blas_gemm(BLAS_N, BLAS_T, out, r, in, p, s->l->w->w, in, s->a->w, in, 0, room->va, r);
+    blas_gemm(BLAS_N, BLAS_T, out, r, in, p, param_wide(s->l->w), in, s->a->w, in, 0, room->va, r);
     blas_gemm(BLAS_N, BLAS_T, r, r, in, 1, s->a->w, in, s->a->w, in, 0, room->aa, r);
     blas_gemm(BLAS_N, BLAS_N, out, r, r, q, s->b->w, r, room->aa, r, 1, room->va, r);
 }
@@ -135,7 +136,7 @@ static void forward_dropped(const struct dora_site *s, const struct pass *p, int
     linear_plain_forward(l, tokens, x, y);
     lora_site_branch(&s->lora, tokens, input, 0, room->z, &room->lora);
     add_scaled_columns(tokens, l->out, room->z, s->c, y);
-    blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, input, l->in, l->w->w, l->in, 0, room->z, l->out);
+    blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, input, l->in, param_wide(l->w), l->in, 0, room->z, l->out);
     add_scaled_columns(tokens, l->out, room->z, s->less, y);
 }
 
@@ -143,7 +144,7 @@ static void forward_dropped(const struct dora_site *s, const struct pass *p, int
 static void directions(const struct dora_site *s, int tokens, const real *input, real *y, const struct dora_room *room)
 {
     const struct linear *l = s->lora.l;
-    blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, input, l->in, l->w->w, l->in, 0, y, l->out);
+    blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, input, l->in, param_wide(l->w), l->in, 0, y, l->out);
     lora_site_branch(&s->lora, tokens, input, 1, y, &room->lora);
 }
 
@@ -196,7 +197,7 @@ static bool norm_grad(const struct dora_site *s, const struct pass *p, real *pan
             room->kb[i * r + j] = k * b->b->w[i * r + j];
         }
     }
-    TRY(weight_grad_linear(b->a, p, b->l->out, b->l->w->w, room->kb, panels, e));
+    TRY(weight_grad_linear(b->a, p, b->l->out, param_wide(b->l->w), room->kb, panels, e));
     blas_gemm(BLAS_T, BLAS_N, b->r, b->r, b->l->out, b->scale, b->b->w, b->r, room->kb, b->r, 0, room->aa, b->r);
     return weight_grad_linear(b->a, p, b->r, b->a->w, room->aa, panels, e);
 }
@@ -224,11 +225,12 @@ static void dora_dx(const struct dora_site *s, const struct pass *p, int tokens,
                     const struct dora_room *room)
 {
     const struct linear *l = s->lora.l;
+    const real *w = param_wide(l->w);
     bool drops = lora_site_drops(&s->lora, p);
-    blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, drops ? dy : room->z, l->out, l->w->w, l->in, beta, dx, l->in);
+    blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, drops ? dy : room->z, l->out, w, l->in, beta, dx, l->in);
     if (drops) {
         scale_columns(tokens, l->out, dy, s->less, NULL, room->z);
-        blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, room->z, l->out, l->w->w, l->in, 0, room->lora.dx, l->in);
+        blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, room->z, l->out, w, l->in, 0, room->lora.dx, l->in);
     }
     lora_site_dx(&s->lora, p, drops, dx, &room->lora);
 }
@@ -306,8 +308,9 @@ static bool start(struct dora_site *s, const struct method_env *env, struct err 
     s->c = s->n + out;
     s->less = s->c + out;
     lora_site_start(&s->lora, env->seed);
+    const real *w = param_wide(l->w);
     for (size_t i = 0; i < out; i++) {
-        s->w2[i] = sum_of_squares(l->w->w + i * (size_t)l->in, (size_t)l->in);
+        s->w2[i] = sum_of_squares(w + i * (size_t)l->in, (size_t)l->in);
         s->m->w[i] = (real)sqrt(s->w2[i]);
     }
     return true;

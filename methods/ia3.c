@@ -18,6 +18,7 @@
 #include "methods/method.h"
 #include "methods/peft_modules.h"
 #include "methods/target.h"
+#include "models/bf16.h"
 #include "models/blas.h"
 #include "models/kernels.h"
 #include "models/linear.h"
@@ -127,7 +128,7 @@ static bool input_backward(const struct linear *l, struct pass *p, int tokens, c
     TRY(weight_grad_bias(l->b, p, tokens, dy, e));
     if (!dx && !weight_grad_wanted(s->scale, p))
         return true;
-    blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, dy, l->out, l->w->w, l->in, 0, room.wide, l->in);
+    blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, dy, l->out, param_wide(l->w), l->in, 0, room.wide, l->in);
     if (weight_grad_wanted(s->scale, p))
         TRY(scale_grad(l, p, tokens, x, room.wide, panels, room.row, e));
     if (dx)

@@ -34,6 +34,7 @@ struct method_env {
     size_t step_tokens;        /* of its whole batch, from before_backward on                     */
     int micro_batch;           /* within the step, from 0                                         */
     bool unsplit;              /* set by plan: a step's batch must run as one piece, with activation checkpointing */
+    bool perturbs;             /* set by plan: select moves weights that are not trained, and puts them back */
     bool probes;               /* set by plan: before_backward probes, whose buffers then stand beside training's */
     /* From select on: */
     struct probe *probe;       /* usable between steps and in before_backward                     */

@@ -216,6 +216,7 @@ static bool plan(void *self, struct method_env *env, struct err *e)
     }
     if (s->train_embeddings)
         request_embeddings(env->model);
+    env->perturbs = s->how.kind == IMPORTANCE_ZOTAYLOR;
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "models/bf16.h"
 #include "models/init.h"
 #include "models/safetensors.h"
 
@@ -313,24 +314,60 @@ static bool usable_in_place(const struct entry *entry)
     return entry->file->map && t->type == TENSOR_REAL && (uintptr_t)t->data % alignof(real) == 0;
 }
 
+static bool in_place_as_bf16(const struct entry *entry, const struct param *p)
+{
+    const struct tensor *t = entry->tensor;
+    return p->hold == HOLD_BF16 && entry->file->map && t->type == TENSOR_BF16 &&
+           (uintptr_t)t->data % alignof(uint16_t) == 0;
+}
+
 static bool new_weights(struct param *p, struct arena *a, struct err *e)
 {
+    if (p->hold == HOLD_BF16)
+        return (p->half = ARENA_NEW(a, MEM_WEIGHTS, uint16_t, param_size(p), e)) != NULL;
     return (p->w = ARENA_NEW(a, MEM_WEIGHTS, real, param_size(p), e)) != NULL;
+}
+
+static void mapped(struct arena *a, size_t bytes, struct checkpoint_report *report)
+{
+    arena_count(a, MEM_MAPPED, bytes);
+    report->n_mapped++;
+    report->bytes_mapped += bytes;
+}
+
+/* Strip by strip, and the file's pages are let go: no tensor is ever in memory whole in two forms. */
+static void convert(const struct entry *entry, struct param *p)
+{
+    enum { STRIP = 1024 };
+    real strip[STRIP];
+    struct tensor part = *entry->tensor;
+    size_t each = tensor_type_size(part.type);
+    for (size_t at = 0, size = param_size(p); at < size; at += STRIP) {
+        size_t n = size - at < STRIP ? size - at : STRIP;
+        part.data = (const unsigned char *)entry->tensor->data + at * each;
+        part.bytes = n * each;
+        tensor_to_real(&part, strip);
+        param_store(p, at, n, strip);
+    }
+    safetensors_drop(entry->file, entry->tensor);
 }
 
 static bool load_entry(const struct entry *entry, struct param *p, struct arena *a, struct checkpoint_report *report,
                        struct err *e)
 {
-    size_t bytes = param_size(p) * sizeof(real);
-    if (usable_in_place(entry)) {
-        p->w = (real *)(uintptr_t)entry->tensor->data; /* const in files, but the mapping is private and writable */
-        arena_count(a, MEM_MAPPED, bytes);
-        report->n_mapped++;
-        report->bytes_mapped += bytes;
+    size_t bytes = param_size(p) * (p->hold == HOLD_BF16 ? sizeof *p->half : sizeof *p->w);
+    if (in_place_as_bf16(entry, p)) {
+        p->half = (uint16_t *)(uintptr_t)entry->tensor->data; /* const in files; the mapping is private and writable */
+        mapped(a, bytes, report);
+        return true;
+    }
+    if (p->hold == HOLD_REAL && usable_in_place(entry)) {
+        p->w = (real *)(uintptr_t)entry->tensor->data;
+        mapped(a, bytes, report);
         return true;
     }
     TRY(new_weights(p, a, e));
-    tensor_to_real(entry->tensor, p->w);
+    convert(entry, p);
     report->n_converted++;
     report->bytes_converted += bytes;
     return true;
@@ -359,5 +396,5 @@ bool checkpoint_load(struct checkpoint *c, struct model *m, uint64_t seed, bool 
         if (!m->params.item[i]->added)
             TRY(load_param(c, m, m->params.item[i], seed, reinit_head, a, report, e));
     report->n_ignored = c->n_entries - report->n_mapped - report->n_converted;
-    return true;
+    return bf16_take_room(&m->params, a, e);
 }

@@ -1,7 +1,7 @@
 /*
  * Pretrained weights: model.safetensors, or its shards with an index, of a model source. Parameters that a file holds
  * as aligned F32 are used where they lie in its private mapping, so that no weight is ever in memory twice; other types
- * are converted once.
+ * are converted once, matrices that are to be held as bfloat16 (param.h) among them unless the file has them so.
  *
  * One checkpoint serves one load: training writes into its mapping (never into the file).
  */

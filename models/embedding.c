@@ -1,6 +1,7 @@
 /* Embeddings: word + position + token type, LayerNorm, dropout. RoBERTa's positions start behind the padding index. */
 #include "models/workspace.h"
 
+#include "models/bf16.h"
 #include "models/weight_grad.h"
 
 enum { SITE = 0 }; /* dropout site of the embeddings */
@@ -25,10 +26,10 @@ static void sum_embeddings(const struct model *m, const struct batch *b, real *o
 #pragma omp parallel for schedule(static)
     for (int s = 0; s < b->n_seq; s++)
         for (int t = b->start[s]; t < b->start[s + 1]; t++) {
-            const real *word = m->word->w + (size_t)b->ids[t] * h, *type = m->token_type->w + (size_t)b->types[t] * h;
-            const real *position = m->position->w + (size_t)(t - b->start[s] + first) * h;
-            for (size_t c = 0; c < h; c++)
-                out[(size_t)t * h + c] = word[c] + type[c] + position[c];
+            real *to = out + (size_t)t * h;
+            param_row(m->word, (size_t)b->ids[t], false, to);
+            param_row(m->token_type, (size_t)b->types[t], true, to);
+            param_row(m->position, (size_t)(t - b->start[s] + first), true, to);
         }
 }
 

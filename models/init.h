@@ -9,10 +9,10 @@
 #include "models/config.h"
 #include "models/param.h"
 
-/* Fills p->w, which must be there: linear and embedding weights from normal(0, initializer_range), the padding row of
- * the word embedding (and of RoBERTa's positions) zero, biases zero, LayerNorm weight 1 and bias 0. Every parameter has
- * a stream of its own under `seed`, "head/<name>" in the head and "init/<name>" elsewhere: which others are drawn, and
- * in which order, changes nothing. */
+/* Fills p->w or p->half, whichever is there: linear and embedding weights from normal(0, initializer_range), the
+ * padding row of the word embedding (and of RoBERTa's positions) zero, biases zero, LayerNorm weight 1 and bias
+ * 0. Every parameter has a stream of its own under `seed`, "head/<name>" in the head and "init/<name>"
+ * elsewhere: which others are drawn, and in which order, changes nothing. */
 void init_param(const struct model_config *c, struct param *p, uint64_t seed);
 
 #endif

@@ -76,6 +76,9 @@ void entry_dots(size_t n, const uint32_t *idx, int cols, const real *dyt, const 
 /* xt [cols, rows] = transpose of x [rows, cols] with row stride ld. */
 void transpose(int rows, int cols, const real *x, int ld, real *xt);
 
+/* y = x, which is bfloat16. */
+void widen_bf16(size_t n, const uint16_t *x, real *y);
+
 /* Name of the instruction set that is used: "avx512", "avx2" or "base". */
 const char *kernels_isa(void);
 

@@ -329,6 +329,24 @@ static void k_transpose(int rows, int cols, const real *x, int ld, real *xt)
         }
 }
 
+static void widen_run(size_t n, const uint16_t *restrict x, real *restrict y)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = (uint32_t)x[i] << 16;
+        float f;
+        memcpy(&f, &bits, sizeof f);
+        y[i] = (real)f;
+    }
+}
+
+static void k_widen_bf16(size_t n, const uint16_t *x, real *y)
+{
+    enum { RUN = 1 << 14 };
+#pragma omp parallel for schedule(static)
+    for (size_t at = 0; at < n; at += RUN)
+        widen_run(n - at < RUN ? n - at : RUN, x + at, y + at);
+}
+
 const struct kernels KERNELS = {
 #define X(name, parameters, arguments) k_##name,
     KERNEL_LIST(X)

@@ -1,13 +1,14 @@
 /* Linear sites: see linear.h. */
 #include "models/linear.h"
 
+#include "models/bf16.h"
 #include "models/blas.h"
 #include "models/kernels.h"
 #include "models/weight_grad.h"
 
 void linear_plain_forward(const struct linear *l, int tokens, const real *x, real *y)
 {
-    blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, x, l->in, l->w->w, l->in, 0, y, l->out);
+    blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, x, l->in, param_wide(l->w), l->in, 0, y, l->out);
     add_bias(tokens, l->out, l->b->w, y);
 }
 
@@ -26,7 +27,7 @@ bool linear_plain_backward(const struct linear *l, struct pass *p, int tokens, c
         TRY(weight_grad_linear(l->w, p, tokens, x, dy, panels, e));
     TRY(weight_grad_bias(l->b, p, tokens, dy, e));
     if (dx)
-        blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, dy, l->out, l->w->w, l->in, beta, dx, l->in);
+        blas_gemm(BLAS_N, BLAS_N, tokens, l->in, l->out, 1, dy, l->out, param_wide(l->w), l->in, beta, dx, l->in);
     return true;
 }
 

@@ -31,6 +31,12 @@ enum param_kind {
     PARAM_EMBEDDING  /* [tokens, n]               */
 };
 
+enum weight_hold {
+    HOLD_REAL,    /* as `real`                                     */
+    HOLD_ROUNDED, /* the same, of the values that bfloat16 has     */
+    HOLD_BF16     /* as bfloat16 (models/bf16.h): nothing writes it */
+};
+
 struct grad {
     enum grad_form form;
     int block;          /* BLOCKS: side of a block               */
@@ -54,7 +60,10 @@ struct param {
     bool moved;         /* selection changes all of it, trained or not: a delta holds it whole                */
     enum grad_form pooled; /* form it takes from the room it shares, GRAD_NONE: a room of its own             */
     int pooled_block;   /* BLOCKS                                  */
-    real *w;            /* [rows, cols], NULL while only planned   */
+    enum weight_hold hold; /* how its weights are to be loaded     */
+    real *w;            /* [rows, cols], NULL while only planned and where it is held as bfloat16 */
+    uint16_t *half;     /* [rows, cols] HOLD_BF16: never written once it is loaded */
+    struct wide_room *room; /* HOLD_BF16, linear sites: where it is widened */
     uint8_t *touched;   /* NULL, or a bit for each scalar (its method's): what was ever trained, where requests move */
     struct grad grad;
 };

@@ -3,6 +3,8 @@
  * safetensors_open every tensor lies inside the file, has the bytes its dtype and shape ask for, and shares none with
  * another.
  */
+#define _DEFAULT_SOURCE /* madvise */
+
 #include "models/safetensors.h"
 
 #include <errno.h>
@@ -238,6 +240,16 @@ void safetensors_close(struct safetensors *s)
     if (s->map)
         munmap(s->map, s->map_size);
     *s = (struct safetensors){0};
+}
+
+/* Whole pages alone: its neighbours may have been written to. */
+void safetensors_drop(const struct safetensors *s, const struct tensor *t)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)t->data, to = from + t->bytes;
+    from = (from + page - 1) / page * page;
+    to = to / page * page;
+    if (s->map && from < to)
+        madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 static int compare_key(const void *key, const void *item)

@@ -35,6 +35,10 @@ bool safetensors_parse(struct safetensors *s, const char *name, const void *data
 /* Unmaps; tensor data is gone. Harmless when zeroed, closed or parsed from memory. */
 void safetensors_close(struct safetensors *s);
 
+/* Lets go of the memory behind a tensor that was read and will not be read soon: it comes back from the file. Nothing
+ * may have been written to it. */
+void safetensors_drop(const struct safetensors *s, const struct tensor *t);
+
 /* Tensor of a name, or NULL. */
 const struct tensor *safetensors_find(const struct safetensors *s, const char *name);
 
