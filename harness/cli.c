@@ -51,6 +51,20 @@ static const struct cli_option export_options[] = {
     {"select", "best|last", "the weights at the best evaluation, or at the last (last)"},
     {NULL, NULL, NULL},
 };
+static const struct cli_option bench_options[] = {
+    {"methods", "LIST", "methods, comma-separated, or `all` (full)"},
+    {"lengths", "LIST", "tokens of a sequence: numbers, or mixes of real lengths: mrpc, cola, glue (128)"},
+    {"batch", "LIST", "examples of a step (32)"},
+    {"layers", "N", "so many layers of the shape alone"},
+    {"repeats", "N", "samples: steps of at least 100 ms, each followed by a slice of SGEMM (5)"},
+    {"eval", NULL, "inference instead of training steps"},
+    {"threads", "N", "without it $OMP_NUM_THREADS, else every processor"},
+    {"out", "DIR", "what is measured goes to DIR/bench (out/bench); `peftlab plot DIR roofline` draws it"},
+    {"format", "md|csv", "Markdown, or csv in full precision"},
+    {"paced", NULL, "one case, driven by lines `step`, `sgemm`, `memory`; answers are lines of JSON"},
+    {"worker", "NAME", NULL},
+    {NULL, NULL, NULL},
+};
 static const struct cli_option no_options[] = {{NULL, NULL, NULL}};
 
 static const char *const spec_name[] = {"SPEC"};
@@ -92,6 +106,12 @@ const struct cli_command cli_commands[] = {
     {.name = "export", .arguments = "RUN.h5 --to hf|peft|delta DIR",
      .summary = "what a run has trained, for other programs",
      .options = export_options, .min_args = 2, .max_args = 2, .arg_names = export_names, .run = cli_export},
+    {.name = "bench", .arguments = "[SHAPE ...] [key=value ...]",
+     .summary = "speed and memory of methods on a shape, against the machine's own limit",
+     .details = "SHAPE: mini, minilm, bert-base (without one), roberta-large-1 (one layer), or a model of the zoo.\n"
+                "Vocabulary, weights and tokens are random. key=value is as for `run`: train.piece_tokens=512, "
+                "sift.density=0.01.",
+     .options = bench_options, .min_args = 0, .max_args = SIZE_MAX, .arg_names = NULL, .run = cli_bench},
     {.name = "tokenize", .arguments = "MODEL [FILE]", .summary = "ids of each line of FILE or of standard input",
      .options = no_options, .min_args = 1, .max_args = 2, .arg_names = model_name, .run = cli_tokenize},
     {0},
@@ -166,6 +186,7 @@ int cli_main(int argc, char **argv, FILE *out, FILE *err)
     if (ok)
         return 0;
     err_format(&e, text, sizeof text);
-    fprintf(err, "%s\n", text);
+    if (*text)
+        fprintf(err, "%s\n", text);
     return err_exit_code(e.code);
 }

@@ -98,6 +98,7 @@ bool cli_results_table(struct cli_call *c, struct err *e);
 bool cli_plot(struct cli_call *c, struct err *e);
 bool cli_eval(struct cli_call *c, struct err *e);
 bool cli_export(struct cli_call *c, struct err *e);
+bool cli_bench(struct cli_call *c, struct err *e);
 bool cli_tokenize(struct cli_call *c, struct err *e);
 
 /* --data, else $PEFTLAB_DATA, else NULL; a folder that is not there is an error. */

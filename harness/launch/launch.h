@@ -13,6 +13,7 @@ struct launch_options {
     int threads;             /* --threads: of all workers together, 0: as many as there are processors      */
     bool dry_run, redo, fail_fast, strict;
     const char *const *argv; /* the command line of this process, NULL-terminated; argv[0] is the program's name */
+    const char *word;        /* the command's, behind which `--worker` goes; NULL: run                       */
     const char *exe;         /* program of the workers, NULL: this one                                       */
 };
 

@@ -48,10 +48,11 @@ static const char *program(const struct launch_options *o)
 /* The command line with `--worker NAME` behind the command's word, where no `--` can stand before it. */
 static char **worker_argv(const struct launch_options *o, const char *name, struct arena *a, struct err *e)
 {
+    const char *word = o->word ? o->word : "run";
     size_t n = 0, at = 0, k = 0;
     while (o->argv[n])
         n++;
-    while (at < n && (at == 0 || strcmp(o->argv[at], "run") != 0))
+    while (at < n && (at == 0 || strcmp(o->argv[at], word) != 0))
         at++;
     const char **v = ARENA_NEW(a, MEM_DATA, const char *, n + 3, e);
     TRY(v);
@@ -143,15 +144,17 @@ void spawn_message(struct worker *w, char *buf, size_t size)
     close(w->report);
 }
 
-void spawn_tell(const struct err *e)
+bool spawn_tell(const struct err *e)
 {
     long long fd;
     char text[2048];
     const char *variable = getenv(REPORT_VARIABLE);
     if (!variable || !text_to_long(variable, &fd) || fd < 3 || fd > 65535)
-        return;
+        return false;
     err_format(e, text, sizeof text);
-    if (write((int)fd, text, strlen(text)) < 0)
+    bool told = write((int)fd, text, strlen(text)) >= 0;
+    if (!told)
         log_debug("nobody listens to this worker");
     close((int)fd);
+    return told;
 }

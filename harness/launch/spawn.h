@@ -22,7 +22,7 @@ bool spawn_worker(struct worker *w, const struct launch_options *o, const char *
 /* The message of a worker that has ended, "" when it told none; closes the pipe. */
 void spawn_message(struct worker *w, char *buf, size_t size);
 
-/* In the worker: tells its error to the process that started it; nothing happens when there is none. */
-void spawn_tell(const struct err *e);
+/* In the worker: tells its error to the process that started it. False when there is none. */
+bool spawn_tell(const struct err *e);
 
 #endif

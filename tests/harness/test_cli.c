@@ -70,7 +70,7 @@ TEST(wrong_command_lines)
     expect_error(
         "rnu", 2,
         "unknown command `rnu`; did you mean `run`? (commands: run, plan, check, list, describe, status, table, "
-        "plot, eval, export, tokenize)");
+        "plot, eval, export, bench, tokenize)");
     expect_error("check", 2, "check needs SPEC: peftlab check SPEC [key=value ...]");
     expect_error("list methods tasks", 2, "unexpected argument `tasks`: peftlab list KIND");
     expect_error("run s.yaml --jbos 2", 2, "unknown option `--jbos` for run; did you mean `--jobs`?");
