@@ -69,13 +69,6 @@ void dropout_range(const struct dropout *d, size_t from, size_t n, real *x);
 /* The same over packed sequences: x [start[n_seq], cols]; d->row is taken from row[]. */
 void dropout_packed(const struct dropout *d, int n_seq, const int32_t *start, const int32_t *row, int cols, real *x);
 
-/* g[i] += sum over tokens of dyt[row of idx[i]] * xt[column of idx[i]]; dyt [rows, tokens], xt [cols, tokens], idx[i] =
- * row * cols + column. */
-void entry_dots(size_t n, const uint32_t *idx, int cols, const real *dyt, const real *xt, int tokens, real *g);
-
-/* xt [cols, rows] = transpose of x [rows, cols] with row stride ld. */
-void transpose(int rows, int cols, const real *x, int ld, real *xt);
-
 /* y = x, which is bfloat16. */
 void widen_bf16(size_t n, const uint16_t *x, real *y);
 

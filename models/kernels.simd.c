@@ -306,29 +306,6 @@ static void k_dropout_packed(const struct dropout *d, int n_seq, const int32_t *
     }
 }
 
-static void k_entry_dots(size_t n, const uint32_t *idx, int cols, const real *dyt, const real *xt, int tokens, real *g)
-{
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < n; i++) {
-        size_t row = idx[i] / (uint32_t)cols, col = idx[i] % (uint32_t)cols;
-        g[i] += dot(tokens, dyt + row * (size_t)tokens, xt + col * (size_t)tokens);
-    }
-}
-
-/* Tiles of 16 x 16 keep both sides of the copy in the first-level cache. */
-static void k_transpose(int rows, int cols, const real *x, int ld, real *xt)
-{
-    enum { TILE = 16 };
-#pragma omp parallel for schedule(static)
-    for (int c0 = 0; c0 < cols; c0 += TILE)
-        for (int r0 = 0; r0 < rows; r0 += TILE) {
-            int c1 = c0 + TILE < cols ? c0 + TILE : cols, r1 = r0 + TILE < rows ? r0 + TILE : rows;
-            for (int c = c0; c < c1; c++)
-                for (int r = r0; r < r1; r++)
-                    xt[(size_t)c * (size_t)rows + (size_t)r] = x[(size_t)r * (size_t)ld + (size_t)c];
-        }
-}
-
 static void widen_run(size_t n, const uint16_t *restrict x, real *restrict y)
 {
     for (size_t i = 0; i < n; i++) {

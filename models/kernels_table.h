@@ -30,9 +30,6 @@
     X(dropout_packed,                                                                                                  \
       (const struct dropout *d, int n_seq, const int32_t *start, const int32_t *row, int cols, real *x),               \
       (d, n_seq, start, row, cols, x))                                                                                 \
-    X(entry_dots, (size_t n, const uint32_t *idx, int cols, const real *dyt, const real *xt, int tokens, real *g),     \
-      (n, idx, cols, dyt, xt, tokens, g))                                                                              \
-    X(transpose, (int rows, int cols, const real *x, int ld, real *xt), (rows, cols, x, ld, xt))                       \
     X(widen_bf16, (size_t n, const uint16_t *x, real *y), (n, x, y))
 
 struct kernels {

@@ -2,18 +2,18 @@
  * Weight gradients for every form of request: see weight_grad.h.
  *
  * gW = dyᵀ x is one GEMM when it is wanted densely. Rows gather the columns of dy, columns those of x, blocks take
- * sub-matrices of both, and all then are small GEMMs. Single entries are dot products over tokens of transposed panels
- * of 128 tokens: about k * T multiply-adds, in memory order; above 8 % density bands of rows by GEMM followed by a
- * gather are faster. No form ever holds the dense gradient.
+ * sub-matrices of both, and all then are small GEMMs. Single entries are dot products (entries.c); above one in eight,
+ * bands of rows by GEMM followed by a gather are faster. No form ever holds the dense gradient.
  */
 #include "models/weight_grad.h"
 
 #include <string.h>
 
 #include "models/blas.h"
+#include "models/entries.h"
 #include "models/kernels.h"
 
-enum { PANEL = 128, BAND = 32 };
+enum { BAND = 256, THIN = 8 }; /* rows of a band; one entry in so many is still thin */
 
 bool weight_grad_wanted(const struct param *p, const struct pass *pass)
 {
@@ -68,17 +68,12 @@ static void blocks(struct param *p, int tokens, const real *x, const real *dy)
                   x + g->idx[i] % across * side, p->cols, 1, g->v + i * side * side, g->block);
 }
 
-static bool is_thin(const struct param *p) { return p->grad.n * 12 < param_size(p); }
+static bool is_thin(const struct param *p) { return p->grad.n * THIN < param_size(p); }
 
 static void entries_by_dots(struct param *p, int tokens, const real *x, const real *dy, real *panels)
 {
-    for (int t = 0; t < tokens; t += PANEL) {
-        int m = tokens - t < PANEL ? tokens - t : PANEL;
-        real *dyt = panels, *xt = panels + (size_t)p->rows * PANEL;
-        transpose(m, p->rows, dy + (size_t)t * (size_t)p->rows, p->rows, dyt);
-        transpose(m, p->cols, x + (size_t)t * (size_t)p->cols, p->cols, xt);
-        entry_dots(p->grad.n, p->grad.idx, p->cols, dyt, xt, m, p->grad.v);
-    }
+    struct entries e = {p->rows, p->cols, p->grad.n, p->grad.idx};
+    entry_grads(&e, tokens, x, dy, panels, p->grad.v);
 }
 
 static void entries_by_bands(struct param *p, int tokens, const real *x, const real *dy, real *band)
@@ -99,7 +94,7 @@ static void entries_by_bands(struct param *p, int tokens, const real *x, const r
 /* A pooled request may become anything of its form. */
 static size_t pooled_scratch(const struct param *p, int tokens)
 {
-    size_t dots = ((size_t)p->rows + (size_t)p->cols) * PANEL, bands = (size_t)BAND * (size_t)p->cols;
+    size_t dots = entry_grads_scratch(p->cols, param_size(p) / THIN, tokens), bands = (size_t)BAND * (size_t)p->cols;
     switch (p->pooled) {
     case GRAD_ROWS: return (size_t)p->rows * (size_t)tokens;
     case GRAD_COLS: return (size_t)p->cols * (size_t)tokens;
@@ -117,7 +112,7 @@ size_t weight_grad_scratch(const struct param *p, int tokens)
     case GRAD_ROWS:
     case GRAD_COLS: return n * (size_t)tokens;
     case GRAD_ENTRIES:
-        return is_thin(p) ? ((size_t)p->rows + (size_t)p->cols) * PANEL : (size_t)BAND * (size_t)p->cols;
+        return is_thin(p) ? entry_grads_scratch(p->cols, n, tokens) : (size_t)BAND * (size_t)p->cols;
     default: return 0;
     }
 }
