@@ -8,5 +8,6 @@ bool plot_curves(struct plot_job *job, struct err *e);
 bool plot_params(struct plot_job *job, struct err *e);
 bool plot_memory(struct plot_job *job, struct err *e);
 bool plot_gradients(struct plot_job *job, struct err *e);
+bool plot_roofline(struct plot_job *job, struct err *e);
 
 #endif

@@ -8,11 +8,13 @@
 
 #include "base/text.h"
 #include "plots/plot.h"
+#include "results/bench_record.h"
 #include "results/group.h"
 
 struct plot_job {
     struct arena *a;
     const struct run_list *runs; /* of one model                                              */
+    const struct bench_list *bench; /* benchmarks, for kinds that draw these                  */
     const char *model;           /* for file names: empty when there is one model only        */
     const char *folder;          /* DIR/plots                                                 */
     enum plot_format format;

@@ -16,6 +16,7 @@ struct plot_job;
 struct plot_kind {
     const char *name, *title;
     bool (*draw)(struct plot_job *job, struct err *e);
+    bool of_bench; /* from DIR/bench, what `peftlab bench` left there; else from DIR/runs */
 };
 
 /* All kinds, ended by a row whose name is NULL. */
@@ -27,7 +28,7 @@ struct plot_made {
     size_t n, cap;
 };
 
-/* Draws the named kinds (NULL-terminated list; NULL or empty: all) from DIR/runs into DIR/plots. A kind for which the
+/* Draws the named kinds (NULL-terminated list; NULL or empty: all) from DIR/runs and DIR/bench into DIR/plots. A kind for which the
  * runs hold nothing makes no picture and says so in the log. ERR_INPUT for an unknown kind or no runs, ERR_ENV when
  * gnuplot is missing or fails. */
 bool plot_all(struct plot_made *made, struct arena *a, const char *dir, const char *const *kinds,

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "harness/bench/operations.h"
 #include "harness/bench/stepper.h"
 #include "harness/bench/traffic.h"
 #include "harness/meta.h"
@@ -102,12 +103,12 @@ static bool describe(struct stepper *x, struct bench_record *r, struct err *e)
            values_text(&r->meta, "spec", c->run->resolved, e);
 }
 
-static bool measure(struct stepper *x, struct bench_record *r, struct err *e)
+static bool measure(struct stepper *x, struct bench_record *r, struct arena *a, struct err *e)
 {
     TRY(stepper_open(x, x->c, e) && declare_columns(&r->samples, e) && take_samples(x, &r->samples, e));
     count_step(x, r);
     take_memory(x, r);
-    return describe(x, r, e);
+    return describe(x, r, e) && (!x->c->operations || measure_operations(x, r, a, e));
 }
 
 bool bench_run(const struct bench_case *c, const char *path, struct err *e)
@@ -117,7 +118,7 @@ bool bench_run(const struct bench_case *c, const char *path, struct err *e)
     if (!a)
         return err_set(e, ERR_ENV, "out of memory");
     struct bench_record r = {.meta.arena = a, .samples.arena = a};
-    bool ok = measure(&x, &r, e) && bench_record_write(&r, path, e);
+    bool ok = measure(&x, &r, a, e) && bench_record_write(&r, path, e);
     stepper_close(&x);
     arena_destroy(a);
     return ok;

@@ -57,6 +57,12 @@ static double phase_of_record(const struct session *s, const char *name)
     return 0;
 }
 
+static size_t select_peak(const struct session *s)
+{
+    const struct value *v = values_find(&s->record.report_facts, "select_peak_bytes");
+    return v && v->type == VALUE_INT ? (size_t)v->i : 0;
+}
+
 static bool check_memory(const struct stepper *x, struct err *e)
 {
     size_t have = clock_memory_available();
@@ -77,7 +83,7 @@ bool stepper_open(struct stepper *x, const struct bench_case *c, struct err *e)
     TRY(x->logits = ARENA_NEW(x->s.apart, MEM_DATA, float, (size_t)c->batch * (size_t)x->s.model.config.num_labels, e));
     x->select_seconds = c->eval || !x->s.method->select ? 0 : phase_of_record(&x->s, "select");
     x->setup_seconds = clock_seconds() - begun - x->select_seconds;
-    x->select_peak = x->s.meter.peak_live;
+    x->select_peak = select_peak(&x->s);
     x->peak_rss = clock_peak_rss();
     mem_restart_peaks(&x->s.meter);
     clock_reset_peak_rss();

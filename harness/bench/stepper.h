@@ -13,7 +13,7 @@ struct stepper {
     size_t batch;          /* evaluation: the next batch of the cycle        */
     float *logits;         /* evaluation                                     */
     double select_seconds, setup_seconds;
-    size_t select_peak;    /* bytes alive at most before the first step      */
+    size_t select_peak;    /* bytes alive at most while selecting, 0: it does not */
     size_t peak_rss, step_peak_rss; /* so far, without the SGEMM's buffers   */
 };
 
