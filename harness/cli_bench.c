@@ -162,19 +162,27 @@ static bool print_machine(struct cli_call *c, const struct bench_record *r, stru
     return line && cli_print(c, line, e);
 }
 
+static bool print_one(struct cli_call *c, struct bench *b, enum bench_table kind, struct err *e)
+{
+    struct cli_table t;
+    TRY(bench_table_begin(&t, kind, c->arena, e));
+    for (size_t i = 0; i < b->cases.n; i++)
+        if (b->measured[i])
+            TRY(bench_table_row(&t, kind, &b->record[i], full_of(c, b, i), e));
+    return cli_print_table(c, &t, kind == BENCH_CSV, e);
+}
+
 static bool print(struct cli_call *c, struct bench *b, struct err *e)
 {
-    struct cli_table t = {.arena = c->arena, .columns = bench_table_columns(b->csv)};
-    bool any = false;
-    TRY(bench_table_header(&t, b->csv, e));
-    for (size_t i = 0; i < b->cases.n; i++) {
-        if (!b->measured[i])
-            continue;
-        TRY(any || b->csv || print_machine(c, &b->record[i], e));
-        TRY(bench_table_row(&t, b->csv, &b->record[i], full_of(c, b, i), e));
-        any = true;
-    }
-    return cli_print_table(c, &t, b->csv, e);
+    size_t first = 0;
+    if (b->csv)
+        return print_one(c, b, BENCH_CSV, e);
+    while (first < b->cases.n && !b->measured[first])
+        first++;
+    if (first == b->cases.n)
+        return true;
+    return print_machine(c, &b->record[first], e) && print_one(c, b, BENCH_SPEED, e) && cli_print(c, "\n", e) &&
+           print_one(c, b, BENCH_MEMORY, e);
 }
 
 static bool run_all(struct cli_call *c, struct bench *b, struct err *e)

@@ -28,9 +28,9 @@ struct plot_made {
     size_t n, cap;
 };
 
-/* Draws the named kinds (NULL-terminated list; NULL or empty: all) from DIR/runs and DIR/bench into DIR/plots. A kind for which the
- * runs hold nothing makes no picture and says so in the log. ERR_INPUT for an unknown kind or no runs, ERR_ENV when
- * gnuplot is missing or fails. */
+/* Draws the named kinds (NULL-terminated list; NULL or empty: all) from DIR/runs and DIR/bench into DIR/plots. A kind
+ * for which these hold nothing makes no picture and says so in the log. ERR_INPUT for an unknown kind or no runs (or
+ * benchmarks), ERR_ENV when gnuplot is missing or fails. */
 bool plot_all(struct plot_made *made, struct arena *a, const char *dir, const char *const *kinds,
               enum plot_format format, struct err *e);
 

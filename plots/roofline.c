@@ -150,7 +150,7 @@ static bool draw_roof(struct picture *p, struct err *e)
                  right / 1.15));
     double slope = atan(log10(right / left) / log10(f->gflops * 2.5 / low) * p->page.height / 400.); /* of the panel */
     TRY(text_add(g, e, "set label 3 'triad %.0f GB/s' at first %g, first bandwidth * %g center offset %.2f,%.2f "
-                       "rotate by %.0f\n", f->bandwidth, left * 4, left * 4, -1.2 * sin(slope), .7 * cos(slope),
+                       "rotate by %.0f\n", f->bandwidth, left * 4, left * 4, -2.4 * sin(slope), 1.2 * cos(slope),
                  slope * 57.29577951));
     p->before = "plot ";
     TRY(next_curve(p, e));

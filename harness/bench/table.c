@@ -10,10 +10,13 @@ static const char *const csv_names[] = {
     "peak_rss_bytes", "layers", "eval", "tokens_per_s_min", "tokens_per_s_max", "flops", "tokens", "trained", "total",
     "select_s", "select_steps", "setup_s", "peak_bytes", "planned_bytes", "planned_ratio", "step_peak_rss_bytes",
     "select_peak_bytes", NULL};
-static const char *const names[] = {
+static const char *const speed_names[] = {
     "shape", "method", "seq", "batch", "tokens/s", "min", "max", "GFLOP/s", "SGEMM", "share", "step ms", "forward",
-    "backward", "optimizer", "other", "select s", "in steps", "MB", "planned", "ratio", "weights", "grads", "state",
-    "acts", "scratch", "RSS MB", NULL};
+    "backward", "optimizer", "other", "select s", "in steps", NULL};
+static const char *const memory_names[] = {
+    "shape", "method", "seq", "batch", "MB", "planned", "ratio", "weights", "gradients", "state", "activations",
+    "scratch", "peak RSS", NULL};
+static const char *const *const names[] = {csv_names, speed_names, memory_names};
 
 static size_t count(const char *const *list)
 {
@@ -23,14 +26,16 @@ static size_t count(const char *const *list)
     return n;
 }
 
-size_t bench_table_columns(bool csv) { return csv ? count(csv_names) + STEP_PHASES + MEM_TAGS : count(names); }
-
-bool bench_table_header(struct cli_table *t, bool csv, struct err *e)
+bool bench_table_begin(struct cli_table *t, enum bench_table kind, struct arena *a, struct err *e)
 {
-    TRY(cli_cells(t, csv ? csv_names : names, e));
-    for (int i = 0; csv && i < STEP_PHASES; i++)
+    *t = (struct cli_table){.arena = a, .columns = count(names[kind])};
+    TRY(cli_cells(t, names[kind], e));
+    if (kind != BENCH_CSV)
+        return true;
+    t->columns += STEP_PHASES + MEM_TAGS;
+    for (int i = 0; i < STEP_PHASES; i++)
         TRY(cli_cell(t, e, "%s_ms", step_phase_names[i]));
-    for (int i = 0; csv && i < MEM_TAGS; i++)
+    for (int i = 0; i < MEM_TAGS; i++)
         TRY(cli_cell(t, e, "bytes_%s", mem_tag_name((enum mem_tag)i)));
     return true;
 }
@@ -88,38 +93,42 @@ static bool phase_cells(struct cli_table *t, const struct bench_record *r, struc
     return number(t, "%.1f", rest * 1e3, e);
 }
 
-static bool memory_cells(struct cli_table *t, const struct bench_record *r, struct err *e)
-{
-    const double mb[] = {(double)r->at_peak[MEM_WEIGHTS],
-                         (double)r->at_peak[MEM_GRADIENTS],
-                         (double)(r->at_peak[MEM_OPTIMIZER] + r->at_peak[MEM_METHOD]),
-                         (double)r->at_peak[MEM_ACTIVATIONS],
-                         (double)(r->at_peak[MEM_SCRATCH] + r->at_peak[MEM_DATA]),
-                         (double)r->peak_rss};
-    TRY(number(t, "%.1f", (double)r->peak_live / 1e6, e) && number(t, "%.1f", (double)r->planned_total / 1e6, e) &&
-        number(t, "%.3f", ratio(r), e));
-    for (size_t i = 0; i < sizeof mb / sizeof *mb; i++)
-        TRY(number(t, "%.1f", mb[i] / 1e6, e));
-    return true;
-}
-
-static bool md_row(struct cli_table *t, const struct bench_record *r, const struct bench_summary *s, double steps,
-                   struct err *e)
+static bool case_cells(struct cli_table *t, const struct bench_record *r, struct err *e)
 {
     return cli_cell(t, e, "%s", r->shape) && cli_cell(t, e, "%s%s", r->method, r->eval ? " (eval)" : "") &&
-           cli_cell(t, e, "%s", r->lengths) && cli_cell(t, e, "%lld", r->batch) &&
-           number(t, "%.0f", s->tokens_per_second, e) && number(t, "%.0f", s->slowest, e) &&
+           cli_cell(t, e, "%s", r->lengths) && cli_cell(t, e, "%lld", r->batch);
+}
+
+static bool speed_row(struct cli_table *t, const struct bench_record *r, const struct bench_summary *s, double steps,
+                      struct err *e)
+{
+    return case_cells(t, r, e) && number(t, "%.0f", s->tokens_per_second, e) && number(t, "%.0f", s->slowest, e) &&
            number(t, "%.0f", s->fastest, e) && number(t, "%.1f", s->gflops, e) &&
            number(t, "%.1f", s->sgemm_gflops, e) && number(t, "%.3f", s->share, e) &&
            number(t, "%.1f", s->step_seconds * 1e3, e) && phase_cells(t, r, e) &&
-           number(t, "%.2f", r->select_seconds > 0 ? r->select_seconds : NAN, e) && number(t, "%.2f", steps, e) &&
-           memory_cells(t, r, e);
+           number(t, "%.2f", r->select_seconds > 0 ? r->select_seconds : NAN, e) && number(t, "%.2f", steps, e);
 }
 
-bool bench_table_row(struct cli_table *t, bool csv, const struct bench_record *r, const struct bench_record *full,
-                     struct err *e)
+/* In 1e6 bytes; mapped weights are weights, data are scratch, and what methods keep is state. */
+static bool memory_row(struct cli_table *t, const struct bench_record *r, struct err *e)
+{
+    const size_t *at = r->at_peak;
+    const size_t bytes[] = {at[MEM_WEIGHTS] + at[MEM_MAPPED],  at[MEM_GRADIENTS],
+                            at[MEM_OPTIMIZER] + at[MEM_METHOD], at[MEM_ACTIVATIONS],
+                            at[MEM_SCRATCH] + at[MEM_DATA],     r->peak_rss};
+    TRY(case_cells(t, r, e) && number(t, "%.1f", (double)r->peak_live / 1e6, e) &&
+        number(t, "%.1f", (double)r->planned_total / 1e6, e) && number(t, "%.3f", ratio(r), e));
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
+        TRY(number(t, "%.1f", (double)bytes[i] / 1e6, e));
+    return true;
+}
+
+bool bench_table_row(struct cli_table *t, enum bench_table kind, const struct bench_record *r,
+                     const struct bench_record *full, struct err *e)
 {
     const struct bench_summary s = bench_summarize(r, t->arena, e);
     double steps = select_steps(r, full, t->arena, e);
-    return csv ? csv_row(t, r, &s, steps, e) : md_row(t, r, &s, steps, e);
+    return kind == BENCH_CSV     ? csv_row(t, r, &s, steps, e)
+           : kind == BENCH_SPEED ? speed_row(t, r, &s, steps, e)
+                                 : memory_row(t, r, e);
 }

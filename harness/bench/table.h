@@ -5,11 +5,15 @@
 #include "harness/cli_impl.h"
 #include "results/bench_record.h"
 
-/* Header and rows of both formats. `full`: the same case with full fine-tuning, against whose step the time of the
- * selection is counted; NULL: not measured. */
-bool bench_table_header(struct cli_table *t, bool csv, struct err *e);
-bool bench_table_row(struct cli_table *t, bool csv, const struct bench_record *r, const struct bench_record *full,
-                     struct err *e);
-size_t bench_table_columns(bool csv);
+/* csv has all in one; Markdown comes in two tables. */
+enum bench_table { BENCH_CSV, BENCH_SPEED, BENCH_MEMORY };
+
+/* A table with its header. */
+bool bench_table_begin(struct cli_table *t, enum bench_table kind, struct arena *a, struct err *e);
+
+/* `full`: the same case with full fine-tuning, against whose step the time of the selection is counted; NULL: not
+ * measured. */
+bool bench_table_row(struct cli_table *t, enum bench_table kind, const struct bench_record *r,
+                     const struct bench_record *full, struct err *e);
 
 #endif
