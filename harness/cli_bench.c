@@ -52,6 +52,7 @@ static bool parse(struct cli_call *c, struct bench *b, struct bench_request *r, 
         cli_integer(c, "layers", 1, 1000, &layers, e) && cli_integer(c, "repeats", 1, 100000, &repeats, e));
     *r = (struct bench_request){.methods = cli_given(c, "methods"), .lengths = cli_given(c, "lengths"),
                                 .batches = cli_given(c, "batch"), .layers = (int)layers, .repeats = (int)repeats,
+                                .slice = BENCH_SLICE,
                                 .eval = cli_given(c, "eval"), .paced = cli_given(c, "paced")};
     b->launch = (struct launch_options){.jobs = 1, .threads = (int)threads, .argv = c->argv, .word = "bench"};
     r->threads = spawn_threads(&b->launch);
@@ -119,11 +120,12 @@ static bool run_case(struct cli_call *c, struct bench *b, size_t i, struct err *
     return b->measured[i] = bench_record_read(&b->record[i], path, c->arena, e);
 }
 
-/* All cases; *failed of them could not be measured, for the reason that was logged. */
-static bool run_cases(struct cli_call *c, struct bench *b, size_t *failed, struct err *e)
+/* All cases; *failed of them could not be measured, for reasons that were logged; the gravest is *why. */
+static bool run_cases(struct cli_call *c, struct bench *b, size_t *failed, enum err_code *why, struct err *e)
 {
     char text[2048];
     *failed = 0;
+    *why = ERR_RUN;
     for (size_t i = 0; i < b->cases.n; i++) {
         log_info("%s (%zu of %zu)", b->cases.item[i].name, i + 1, b->cases.n);
         if (run_case(c, b, i, e))
@@ -133,6 +135,7 @@ static bool run_cases(struct cli_call *c, struct bench *b, size_t *failed, struc
         err_format(e, text, sizeof text);
         log_warn("%s: %s", b->cases.item[i].name, text);
         ++*failed;
+        *why = e->code == ERR_ENV ? ERR_ENV : *why;
     }
     return true;
 }
@@ -188,12 +191,13 @@ static bool print(struct cli_call *c, struct bench *b, struct err *e)
 static bool run_all(struct cli_call *c, struct bench *b, struct err *e)
 {
     size_t failed;
+    enum err_code why;
     TRY(b->record = ARENA_NEW(c->arena, MEM_DATA, struct bench_record, b->cases.n, e));
     TRY(b->measured = ARENA_NEW(c->arena, MEM_DATA, bool, b->cases.n, e));
     TRY(io_mkdirs(b->folder, e));
     warn_of_load();
-    TRY(run_cases(c, b, &failed, e) && print(c, b, e));
-    return failed == 0 || err_set(e, ERR_RUN, "%zu of %zu cases could not be measured", failed, b->cases.n);
+    TRY(run_cases(c, b, &failed, &why, e) && print(c, b, e));
+    return failed == 0 || err_set(e, why, "%zu of %zu cases could not be measured", failed, b->cases.n);
 }
 
 bool cli_bench(struct cli_call *c, struct err *e)

@@ -26,8 +26,10 @@ struct bench_request {
     const char *methods, *lengths, *batches; /* comma-separated; NULL: full, 128, 32 */
     int layers;                  /* 0: as the shape says                    */
     int repeats, threads;
+    double slice;                /* seconds that a sample and its SGEMM take at least */
     bool eval, paced;
 };
+#define BENCH_SLICE 0.1
 
 struct bench_case {
     const char *name;            /* of its file, without .h5                */
@@ -35,6 +37,7 @@ struct bench_case {
     const struct method *method;
     struct lengths lengths;
     int batch, layers, threads, repeats;
+    double slice;
     bool eval;
     bool operations;             /* the shape's operations are timed, too: once for each shape, length and batch */
     const char *overrides;       /* those that concern it, one a line       */

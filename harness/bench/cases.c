@@ -283,7 +283,7 @@ bool bench_cases(struct bench_cases *l, const struct bench_request *r, struct ar
                 int layers = r->layers ? r->layers : x.shape[s].layers;
                 struct bench_case c = {.shape = x.shape[s], .lengths = x.lengths[k], .batch = x.batch[b],
                                        .layers = layers, .threads = r->threads, .repeats = r->repeats,
-                                       .eval = r->eval};
+                                       .slice = r->slice, .eval = r->eval};
                 TRY(add_methods(l, r, &x, c, a, e));
             }
     return true;

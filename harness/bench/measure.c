@@ -8,8 +8,6 @@
 #include "harness/bench/traffic.h"
 #include "harness/meta.h"
 
-#define SAMPLE 0.1 /* seconds of steps that a sample has at least */
-
 static bool declare_columns(struct series *t, struct err *e)
 {
     TRY(series_column(t, "steps", "step", "steps of the sample", e) &&
@@ -51,9 +49,9 @@ static bool take_sample(struct stepper *x, long steps, struct series *t, struct 
 static bool take_samples(struct stepper *x, struct series *t, struct err *e)
 {
     struct step_cost first;
-    double gflops;
+    double gflops, sample = x->c->slice;
     TRY(stepper_step(x, &first, e) && stepper_sgemm(x, &gflops, e));
-    long steps = first.seconds < SAMPLE ? (long)(SAMPLE / (first.seconds > 1e-6 ? first.seconds : 1e-6)) + 1 : 1;
+    long steps = first.seconds < sample ? (long)(sample / (first.seconds > 1e-6 ? first.seconds : 1e-6)) + 1 : 1;
     for (int i = 0; i < x->c->repeats; i++)
         TRY(take_sample(x, steps, t, e));
     return true;

@@ -13,7 +13,6 @@
 #include "models/weight_grad.h"
 
 enum { PIECE = 1024, OPERATIONS_MAX = 32, ROUNDS = 4, TRIAD = 8 << 20 /* numbers of an array: 32 MB */ };
-#define ROUND 0.012 /* seconds */
 
 /* One layer and everything its operations work on. T tokens, H hidden, I intermediate. */
 struct bed {
@@ -26,6 +25,7 @@ struct bed {
     struct attention attention;
     struct dropout dropout;
     int tokens, hidden, intermediate, threads;
+    double round;              /* seconds that an operation is repeated for, ROUNDS times */
     double squares;            /* sum of squared lengths */
     real *narrow[6];           /* [T, H] */
     real *wide[2];             /* [T, I] */
@@ -117,6 +117,7 @@ static bool make_bed(struct bed *b, const struct stepper *x, struct arena *a, st
     b->hidden = c.hidden_size;
     b->intermediate = c.intermediate_size;
     b->threads = x->c->threads;
+    b->round = x->c->slice / 8;
     b->pass = (struct pass){.batch = &b->batch, .train = true, .seed = 42, .loss_examples = 1};
     return model_build(&b->model, &c, a, e) && make_batch(b, x->c, a, e) && take_weights(b, a, e) &&
            take_buffers(b, x->c->data.longest, a, e);
@@ -193,7 +194,7 @@ static double seconds_of(struct bed *b, void (*call)(struct bed *))
         do {
             call(b);
             n++;
-        } while ((now = clock_seconds()) - begun < ROUND);
+        } while ((now = clock_seconds()) - begun < b->round);
         best = (now - begun) / (double)n < best ? (now - begun) / (double)n : best;
     }
     return best;

@@ -8,8 +8,6 @@
 #include "base/rng.h"
 #include "harness/bench/sgemm.h"
 
-#define SLICE 0.1 /* seconds */
-
 /* ---- data: random ids of the wanted lengths ---- */
 
 static bool take_columns(struct dataset *d, size_t n, size_t tokens, struct arena *a, struct err *e)
@@ -164,7 +162,7 @@ bool stepper_step(struct stepper *x, struct step_cost *cost, struct err *e)
 bool stepper_sgemm(struct stepper *x, double *gflops, struct err *e)
 {
     const struct model_config *m = &x->s.model.config;
-    TRY(sgemm_gflops(m->hidden_size, m->intermediate_size, SLICE, gflops, e));
+    TRY(sgemm_gflops(m->hidden_size, m->intermediate_size, x->c->slice, gflops, e));
     clock_reset_peak_rss(); /* from what is resident without its buffers */
     return true;
 }
