@@ -74,7 +74,7 @@ def arguments():
     p.add_argument("--micro-batch", type=int, default=0, metavar="ROWS", help="split PyTorch's batch (default: whole)")
     p.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="for PyTorch's process alone")
     p.add_argument("--csv", metavar="FILE", help="append one line per case")
-    a = p.parse_args()
+    a = p.parse_intermixed_args()
     if a.rounds < 1 or a.threads < 1 or a.micro_batch < 0:
         p.error("--rounds and --threads are at least 1, --micro-batch at least 0")
     for pair in a.options + a.env:
