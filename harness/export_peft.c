@@ -60,7 +60,7 @@ static bool load_base(struct model *base, const struct session *s, struct checkp
     struct model_config config;
     struct checkpoint_report report;
     TRY(run_model_config(s->spec, &config, a, e) && model_build(base, &config, a, e) &&
-        run_hold_frozen(s->spec, base, HOLD_ROUNDED, e));
+        run_hold_weights(s->spec, base, HOLD_ROUNDED, e));
     TRY(*c = checkpoint_open(&s->spec->model, a, e));
     return checkpoint_load(*c, base, s->spec->seed, false, a, &report, e);
 }

@@ -154,7 +154,7 @@ static bool load_model(struct session *s, enum session_use use, struct err *e)
     struct model_config config;
     TRY(run_model_config(s->spec, &config, s->apart, e));
     TRY(model_build(&s->model, &config, s->apart, e));
-    TRY(run_hold_frozen(s->spec, &s->model, use == SESSION_MODEL ? HOLD_ROUNDED : HOLD_BF16, e));
+    TRY(run_hold_weights(s->spec, &s->model, use == SESSION_MODEL ? HOLD_ROUNDED : HOLD_BF16, e));
     TRY(s->checkpoint = checkpoint_open(&s->spec->model, s->apart, e));
     TRY(checkpoint_load(s->checkpoint, &s->model, s->spec->seed, false, s->arena, &s->loaded, e));
     if (use == SESSION_TRAIN)

@@ -80,19 +80,19 @@ static size_t data_bytes(const struct planned_data *d, const struct workspace_sh
            packer_bytes(shape->max_seqs, shape->max_tokens);
 }
 
-/* Weights as the checkpoint brings them: a directory's are used where they are mapped, the zoo's are initialised.
- * Those that are held as bfloat16 are taken to be converted. */
+/* Weights as the checkpoint brings them: a directory's are used where they are mapped unless all of them are written,
+ * the zoo's are initialised. Those that are held as bfloat16 are taken to be converted. */
 static void weight_bytes(const struct run_spec *r, struct model *m, size_t bytes[MEM_TAGS])
 {
-    if (r->train.frozen_dtype == FROZEN_BFLOAT16)
-        bf16_hold(&m->params, &m->params, m->config.num_hidden_layers, HOLD_BF16);
+    bf16_hold(&m->params, &m->params, m->config.num_hidden_layers,
+              r->train.frozen_dtype == FROZEN_BFLOAT16 ? HOLD_BF16 : HOLD_REAL);
     for (size_t i = 0; i < m->params.n; i++) {
         const struct param *p = m->params.item[i];
         if (p->added)
             continue;
         if (p->hold == HOLD_BF16)
             bytes[MEM_WEIGHTS] += mem_round(param_size(p) * sizeof(uint16_t));
-        else if (r->model.zoo)
+        else if (r->model.zoo || p->hold == HOLD_OWN)
             bytes[MEM_WEIGHTS] += mem_round(param_size(p) * sizeof(real));
         else
             bytes[MEM_MAPPED] += param_size(p) * sizeof(real);

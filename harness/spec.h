@@ -134,9 +134,9 @@ struct run_bare {
 bool run_build_bare(const struct run_spec *r, const struct model_config *c, struct run_bare *b, struct arena *a,
                     struct err *e);
 
-/* How the weights of m, which is built and not loaded, are to be held: what stays frozen in the run as `hold` where
- * frozen_dtype is bfloat16, all else as it comes. */
-bool run_hold_frozen(const struct run_spec *r, struct model *m, enum weight_hold hold, struct err *e);
+/* Says how the weights of m, which is built and not loaded, are to be held: what stays frozen in the run as `frozen`
+ * where frozen_dtype is bfloat16. */
+bool run_hold_weights(const struct run_spec *r, struct model *m, enum weight_hold frozen, struct err *e);
 
 extern const struct opt train_options[];
 

@@ -125,24 +125,22 @@ bool run_build_bare(const struct run_spec *r, const struct model_config *c, stru
     return r->method->plan(b->self, &b->env, e);
 }
 
-static bool hold_as(const struct run_spec *r, struct model *m, enum weight_hold hold, struct arena *a, struct err *e)
+static bool hold_as(const struct run_spec *r, struct model *m, enum weight_hold frozen, struct arena *a, struct err *e)
 {
     struct model_config c;
     struct run_bare b;
     TRY(run_model_config(r, &c, a, e) && run_build_bare(r, &c, &b, a, e));
-    bf16_hold(&m->params, &b.model.params, c.num_hidden_layers, hold);
+    bf16_hold(&m->params, &b.model.params, c.num_hidden_layers,
+              r->train.frozen_dtype == FROZEN_BFLOAT16 ? frozen : HOLD_REAL);
     return true;
 }
 
-bool run_hold_frozen(const struct run_spec *r, struct model *m, enum weight_hold hold, struct err *e)
+bool run_hold_weights(const struct run_spec *r, struct model *m, enum weight_hold frozen, struct err *e)
 {
-    const struct run_spec *own = r->frozen_as ? r->frozen_as : r;
-    if (own->train.frozen_dtype == FROZEN_FLOAT32)
-        return true;
     struct arena *a = arena_create(NULL);
     if (!a)
         return err_set(e, ERR_ENV, "out of memory");
-    bool ok = hold_as(own, m, hold, a, e);
+    bool ok = hold_as(r->frozen_as ? r->frozen_as : r, m, frozen, a, e);
     arena_destroy(a);
     return ok;
 }

@@ -47,11 +47,12 @@ static bool is_frozen(const struct param *p)
     return matrix && !p->added && !p->moved && p->grad.form == GRAD_NONE && p->pooled == GRAD_NONE;
 }
 
-void bf16_hold(struct param_list *list, const struct param_list *planned, int layers, enum weight_hold hold)
+void bf16_hold(struct param_list *list, const struct param_list *planned, int layers, enum weight_hold frozen)
 {
     for (size_t i = 0; i < list->n; i++) {
         const struct param *p = planned->item[i];
-        list->item[i]->hold = p->layer < layers && is_frozen(p) ? hold : HOLD_REAL;
+        bool whole = p->grad.form == GRAD_DENSE && p->pooled == GRAD_NONE;
+        list->item[i]->hold = whole ? HOLD_OWN : p->layer < layers && is_frozen(p) ? frozen : HOLD_REAL;
     }
 }
 

@@ -18,9 +18,10 @@ struct wide_room {
     const struct param *holds;
 };
 
-/* Marks the matrices of embeddings and encoder that stay what they are: `planned` is the same list with a method's
- * declarations, more may follow there. */
-void bf16_hold(struct param_list *list, const struct param_list *planned, int layers, enum weight_hold hold);
+/* Says how weights are to be loaded. `planned` is the same list with a method's declarations, more may follow there:
+ * what is trained as a whole gets memory of its own, matrices of embeddings and encoder that stay what they are get
+ * `frozen`. */
+void bf16_hold(struct param_list *list, const struct param_list *planned, int layers, enum weight_hold frozen);
 
 /* Reals of the room for the matrices of linear sites that are HOLD_BF16; 0: none is. */
 size_t bf16_room(const struct param_list *list);

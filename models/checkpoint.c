@@ -338,11 +338,12 @@ static void mapped(struct arena *a, size_t bytes, struct checkpoint_report *repo
 /* Strip by strip, and the file's pages are let go: no tensor is ever in memory whole in two forms. */
 static void convert(const struct entry *entry, struct param *p)
 {
-    enum { STRIP = 1024 };
-    real strip[STRIP];
-    struct tensor part = *entry->tensor;
-    size_t each = tensor_type_size(part.type);
-    for (size_t at = 0, size = param_size(p); at < size; at += STRIP) {
+    enum { STRIP = 4096 };
+    const size_t each = tensor_type_size(entry->tensor->type), size = param_size(p);
+#pragma omp parallel for schedule(static)
+    for (size_t at = 0; at < size; at += STRIP) {
+        real strip[STRIP];
+        struct tensor part = *entry->tensor;
         size_t n = size - at < STRIP ? size - at : STRIP;
         part.data = (const unsigned char *)entry->tensor->data + at * each;
         part.bytes = n * each;

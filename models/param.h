@@ -32,8 +32,9 @@ enum param_kind {
 };
 
 enum weight_hold {
-    HOLD_REAL,    /* as `real`                                     */
-    HOLD_ROUNDED, /* the same, of the values that bfloat16 has     */
+    HOLD_REAL,    /* as `real`, where they lie in a mapped file if they can be used there */
+    HOLD_OWN,     /* as `real` in memory of their own: all of them are going to be written */
+    HOLD_ROUNDED, /* the same, of the values that bfloat16 has      */
     HOLD_BF16     /* as bfloat16 (models/bf16.h): nothing writes it */
 };
 

@@ -169,7 +169,9 @@ TEST(growing_rounds_do_not_pile_up)
     for (size_t round = 1; round <= 60; round++) {
         struct arena_mark mark = arena_mark(a);
         ASSERT_OK(arena_alloc(a, MEM_SCRATCH, 3000, &e), &e);
-        ASSERT_OK(arena_alloc(a, MEM_ACTIVATIONS, round * 100000, &e), &e);
+        void *p = arena_alloc(a, MEM_ACTIVATIONS, round * 100000, &e);
+        ASSERT_OK(p, &e);
+        memset(p, 1, round * 100000);
         arena_release(a, mark);
     }
     grown = clock_peak_rss() - before;
@@ -178,6 +180,31 @@ TEST(growing_rounds_do_not_pile_up)
     skip();
 #endif
     assert_in_range(grown, 1, 3 * m.peak_live);
+}
+
+static void expect_zero(const unsigned char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i])
+            fail_msg("byte %zu of %zu is %d", i, n, p[i]);
+}
+
+/* Memory of the system is not cleared again; what was used since then is. */
+TEST(large_blocks_are_zero_each_time)
+{
+    const size_t sizes[] = {8000000, 100, 5000000, 8000000, 12000000, 3, 9000001};
+    struct arena *a = test_arena();
+    struct arena_mark mark = arena_mark(a);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        unsigned char *one = arena_alloc(a, MEM_DATA, sizes[i], &e), *two = arena_alloc(a, MEM_DATA, 70000, &e);
+        ASSERT_OK(one && two, &e);
+        assert_true((uintptr_t)one % 64 == 0 && (uintptr_t)two % 64 == 0);
+        expect_zero(one, sizes[i]);
+        expect_zero(two, 70000);
+        memset(one, 255, sizes[i] / 2 + 1);
+        memset(two, 255, 70000);
+        arena_release(a, mark);
+    }
 }
 
 TEST(impossible_sizes_are_errors)
