@@ -62,6 +62,7 @@ static const struct cli_option bench_options[] = {
     {"out", "DIR", "what is measured goes to DIR/bench (out/bench); `peftlab plot DIR roofline` draws it"},
     {"format", "md|csv", "Markdown, or csv in full precision"},
     {"paced", NULL, "one case, driven by lines `step`, `sgemm`, `memory`; answers are lines of JSON"},
+    {"shape", "LIST", NULL}, {"method", "LIST", NULL}, {"seq", "LIST", NULL}, {"steps", "N", NULL},
     {"worker", "NAME", NULL},
     {NULL, NULL, NULL},
 };

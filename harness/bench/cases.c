@@ -13,6 +13,7 @@ static const struct bench_shape shapes[] = {
     {"minilm", "minilm", 0},
     {"bert-base", "bert-base", 0},
     {"roberta-large-1", "roberta-large", 1},
+    {"roberta-large-layer", "roberta-large", 1},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 

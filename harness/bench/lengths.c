@@ -38,7 +38,7 @@ bool lengths_parse(struct lengths *l, const char *word, struct err *e)
     }
     for (size_t i = 0; i < N_MIXES; i++) {
         names[i] = mixes[i].name;
-        if (strcmp(mixes[i].name, word) == 0)
+        if (strcmp(mixes[i].name, strcmp(word, "mix") == 0 ? "glue" : word) == 0)
             l->mix = &mixes[i];
     }
     return l->mix || err_set(e, ERR_INPUT, "unknown lengths `%s`%s (a number of tokens, mrpc, cola or glue)", word,

@@ -377,6 +377,8 @@ TEST(a_case_that_fails_leaves_the_others)
 
 TEST(an_error_is_one_line)
 {
+    assert_int_equal(run_program("bench --shape minni --method full lora --seq mix --steps 2"), 2);
+    assert_non_null(strstr(text_of("err.txt"), "unknown shape `minni`; did you mean `mini`?"));
     assert_int_equal(run_program("bench mini --repeats 0"), 2);
     assert_string_equal(text_of("err.txt"), "range: --repeats is 0; it must lie in [1, 100000]\n");
     assert_int_equal(run_program("bench bert-tiny --lengths 8 --batch 1 --paced </dev/null"), 0);

@@ -1,10 +1,11 @@
-/* docs/schema.md and a written file agree: nothing is written that is not listed, nothing listed as present is
+/* docs/schema.md and written files agree: nothing is written that is not listed, nothing listed as present is
  * missing. */
 #include "tests/results/fixture.h"
 
 #include <hdf5.h>
 
 #include "base/text.h"
+#include "results/bench_record.h"
 
 enum { LISTED = 300 };
 
@@ -27,12 +28,18 @@ static void cut(const char **s, char *out, size_t size)
     *s = end + 3 < end + strlen(end) ? end + 3 : end + strlen(end);
 }
 
-/* Rows look like: | `/path`? | type | units | meaning | */
-static void read_schema(void)
+#define BENCHMARKS "\n# Benchmarks"
+
+/* The part on runs, or that on benchmarks. Rows look like: | `/path`? | type | units | meaning | */
+static void read_schema(bool benchmarks)
 {
     const char *text = io_read(arena, PEFTLAB_SOURCE_DIR "/docs/schema.md", 0, NULL, &e);
     ASSERT_OK(text, &e);
-    for (const char *line = text; line; line = strchr(line, '\n')) {
+    const char *second = strstr(text, BENCHMARKS);
+    assert_non_null(second);
+    for (const char *line = benchmarks ? second : text; line; line = strchr(line, '\n')) {
+        if (!benchmarks && line >= second)
+            break;
         line += *line == '\n';
         if (strncmp(line, "| `/", 4) != 0)
             continue;
@@ -154,10 +161,8 @@ static herr_t see_object(hid_t file, const char *name, const H5O_info_t *info, v
     return 0;
 }
 
-static void compare(const struct run_record *r, bool everything)
+static void compare_file(const char *path, bool everything)
 {
-    const char *path = test_path("a.h5");
-    ASSERT_OK(run_record_write(r, path, &e), &e);
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     assert_true(file >= 0);
     assert_true(H5Ovisit(file, H5_INDEX_NAME, H5_ITER_INC, see_object, NULL) >= 0);
@@ -167,6 +172,13 @@ static void compare(const struct run_record *r, bool everything)
             fail_msg("docs/schema.md lists %s, but it is not written", rows[i].path);
 }
 
+static void compare(const struct run_record *r, bool everything)
+{
+    const char *path = test_path("a.h5");
+    ASSERT_OK(run_record_write(r, path, &e), &e);
+    compare_file(path, everything);
+}
+
 TEST(a_full_file_has_everything_that_is_listed_and_nothing_else)
 {
     arena = arena_create(NULL);
@@ -174,7 +186,7 @@ TEST(a_full_file_has_everything_that_is_listed_and_nothing_else)
     r.predictions_mm = r.predictions;
     ASSERT_OK(values_text(&r.config, "long", "text", &e) && values_text(&r.report_facts, "long", "text", &e), &e);
     ASSERT_OK(series_set(&r.train, "extra", 1, &e), &e);
-    read_schema();
+    read_schema(false);
     compare(&r, true);
     arena_destroy(arena);
 }
@@ -184,7 +196,26 @@ TEST(an_empty_run_has_all_that_is_not_optional)
     struct run_record r;
     arena = arena_create(NULL);
     ASSERT_OK(run_record_init(&r, arena, &e), &e);
-    read_schema();
+    read_schema(false);
     compare(&r, false);
+    arena_destroy(arena);
+}
+
+TEST(a_benchmark_has_what_is_listed)
+{
+    static struct bench_operation operation = {"GELU", 1e-3, 10, 20};
+    arena = arena_create(NULL);
+    struct bench_record r = {.name = "n", .shape = "mini", .method = "full", .lengths = "128", .meta.arena = arena,
+                             .samples.arena = arena, .operation = &operation, .operations = 1, .bandwidth = 1e10};
+    ASSERT_OK(values_string(&r.meta, "cpu", "x", &e) && values_text(&r.meta, "spec", "model: x", &e), &e);
+    ASSERT_OK(series_column(&r.samples, "steps", "step", "", &e), &e);
+    ASSERT_OK(series_column(&r.samples, "seconds", "s", "", &e), &e);
+    ASSERT_OK(series_column(&r.samples, "tokens", "token", "", &e), &e);
+    ASSERT_OK(series_column(&r.samples, "flops", "flop", "", &e), &e);
+    ASSERT_OK(series_column(&r.samples, "sgemm_gflops", "Gflop/s", "", &e), &e);
+    ASSERT_OK(series_column(&r.samples, "forward", "s", "", &e) && series_row(&r.samples, &e), &e);
+    ASSERT_OK(bench_record_write(&r, test_path("b.h5"), &e), &e);
+    read_schema(true);
+    compare_file(test_path("b.h5"), true);
     arena_destroy(arena);
 }
