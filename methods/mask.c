@@ -51,8 +51,21 @@ static void mask_chunks(const real *score, size_t n, struct topk_cut *cut, real 
     }
 }
 
+/* All ties are kept: nothing depends on what came before. */
+static void mask_plain(const real *score, size_t n, const struct topk_cut *cut, real *v, const real *other)
+{
+    enum { PIECE = 4096 };
+#pragma omp parallel for schedule(static) if (n > CHUNK)
+    for (size_t at = 0; at < n; at += PIECE)
+        topk_mask(cut, score + at, n - at < PIECE ? n - at : PIECE, v + at, other ? other + at : NULL);
+}
+
 void mask_below(const real *score, size_t n, struct topk_cut *cut, real *v, const real *other)
 {
+    if (cut->ties == SIZE_MAX) {
+        mask_plain(score, n, cut, v, other);
+        return;
+    }
     for (size_t at = 0, length; at < n; at += length) {
         length = n - at < (size_t)CHUNK * CHUNKS ? n - at : (size_t)CHUNK * CHUNKS;
         mask_chunks(score + at, length, cut, v + at, other ? other + at : NULL);

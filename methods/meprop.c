@@ -64,6 +64,11 @@ static void keep_largest(const struct linear *l, int tokens, const real *dy, rea
         const real *from = dy + (size_t)t * n;
         real *to = kept + (size_t)t * n;
         struct topk_cut cut = topk_find_row_cut(from, n, k, to);
+        memcpy(to, from, n * sizeof *to);
+        if (cut.ties == SIZE_MAX) {
+            topk_mask(&cut, from, n, to, NULL);
+            continue;
+        }
         for (size_t i = 0; i < n; i++)
             to[i] = topk_keeps(&cut, from[i]) ? from[i] : 0;
     }

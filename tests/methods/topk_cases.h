@@ -106,4 +106,32 @@ static inline void check_nan(void)
     assert_true(got[0] == 2 && got[1] == 4);
 }
 
+/* Long enough for a sample to give the range: values whose order is their pattern, many ties, a sample that misleads. */
+static inline void check_long_arrays(void)
+{
+    enum { LONG = 300000 };
+    static real v[LONG];
+    static uint32_t got[LONG];
+    for (int kind = 0; kind < 3; kind++) {
+        for (size_t i = 0; i < LONG; i++) {
+            size_t mixed = i * 7919 % LONG;
+            v[i] = kind == 0 ? (real)mixed + 1 : kind == 1 ? (real)(mixed % 50) : i < LONG / 100 ? (real)(LONG - i) : 0;
+        }
+        for (size_t k = 1; k <= LONG; k = k * 7 + 3) {
+            size_t above = 0, at = 0;
+            topk(v, LONG, k, got);
+            real least = v[got[0]];
+            for (size_t i = 0; i < k; i++)
+                least = v[got[i]] < least ? v[got[i]] : least;
+            for (size_t i = 0; i < LONG; i++) {
+                bool mine = at < k && got[at] == i;
+                at += mine;
+                above += v[i] > least;
+                assert_true(mine || v[i] <= least);
+            }
+            assert_true(at == k && above < k);
+        }
+    }
+}
+
 #endif
