@@ -3,20 +3,15 @@
 
 #include <math.h>
 
-enum { BLOCK = 4096, BLOCKS = 64, GAMMAS = 10 };
+#include "methods/noise_table.h"
 
-real pac_exp(real x) { return (real)(sizeof(real) == sizeof(float) ? expf((float)x) : exp((double)x)); }
+enum { BLOCK = 4096, BLOCKS = 64, GAMMAS = 10 };
 
 static struct pac_sums block_sums(const real *w, const real *w0, const real *p, size_t n)
 {
-    struct pac_sums s = {.n = n};
-    for (size_t i = 0; i < n; i++) {
-        double scale = (double)pac_exp(p[i]), moved = (double)w[i] - (double)w0[i];
-        s.variance += scale * scale;
-        s.log_scale += (double)p[i];
-        s.distance += moved * moved;
-    }
-    return s;
+    double sum[3];
+    noise_kernels()->sums(w, w0, p, n, sum);
+    return (struct pac_sums){.n = n, .variance = sum[0], .log_scale = sum[1], .distance = sum[2]};
 }
 
 static void add(struct pac_sums *to, const struct pac_sums *s)

@@ -41,9 +41,6 @@ struct pac_sums pac_sums(const real *w, const real *w0, const real *p, size_t n)
 double pac_kl(const struct pac_sums *s, double b);
 double pac_kl_by_b(const struct pac_sums *s, double b);
 
-/* e^x in real's precision. */
-real pac_exp(real x);
-
 struct pac_range {
     double min, max; /* of gamma, 0 < min <= max */
 };

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "methods/noise.h"
+#include "methods/noise_table.h"
 
 static struct rng_key stream(const struct pac_tensor *t, uint64_t seed, const char *what)
 {
@@ -45,8 +45,7 @@ void pac_perturb(const struct pac_tensor *t, uint64_t seed, uint32_t step)
     for (size_t at = 0; at < t->n; at += NOISE_CHUNK) {
         real tau[NOISE_CHUNK];
         draw(key, step, at, tau, chunk(t, at));
-        for (size_t i = 0; i < chunk(t, at); i++)
-            w[at + i] += pac_exp(t->p[at + i]) * tau[i];
+        noise_kernels()->perturb(chunk(t, at), t->p + at, tau, w + at);
     }
 }
 
@@ -60,49 +59,29 @@ static void learn_b(struct pac_tensor *t, double g, const struct pac_adam *a)
     b[0] -= a->rate * (b[1] / a->correct1) / (sqrt(b[2] / a->correct2) + PAC_EPSILON);
 }
 
-/* What learn_run needs beside the arrays; prior: e^{-2b}. */
-struct rates {
-    real by_kl, prior, one_minus_beta1, beta2, one_minus_beta2, step, root, epsilon;
-};
-
-static struct rates rates(const struct pac_tensor *t, double by_kl, const struct pac_adam *a)
+static struct pac_rates rates(const struct pac_tensor *t, double by_kl, const struct pac_adam *a)
 {
-    return (struct rates){.by_kl = (real)by_kl,
-                          .prior = (real)exp(-2 * t->b[0]),
-                          .one_minus_beta1 = (real)(1 - PAC_BETA1),
-                          .beta2 = (real)PAC_BETA2,
-                          .one_minus_beta2 = (real)(1 - PAC_BETA2),
-                          .step = (real)(a->rate / a->correct1),
-                          .root = (real)sqrt(a->correct2),
-                          .epsilon = (real)PAC_EPSILON};
-}
-
-static real root(real x) { return (real)(sizeof(real) == sizeof(float) ? sqrtf((float)x) : sqrt((double)x)); }
-
-/* Places `at` to at + n - 1. The noise's part of p's gradient is the loss's alone: taken before the bound's joins g. */
-static void learn_run(const struct pac_tensor *t, size_t at, const real *tau, size_t n, const struct rates *r)
-{
-    const struct rates k = *r;
-    real *restrict g = t->param->grad.v + at, *restrict p = t->p + at, *restrict m = t->m + at, *restrict v = t->v + at;
-    const real *restrict w = t->w + at, *restrict w0 = t->w0 + at;
-    for (size_t i = 0; i < n; i++) {
-        real scale = pac_exp(p[i]), by_p = g[i] * tau[i] * scale + k.by_kl * (scale * scale * k.prior - 1);
-        g[i] += k.by_kl * (w[i] - w0[i]) * k.prior;
-        m[i] += k.one_minus_beta1 * (by_p - m[i]);
-        v[i] = v[i] * k.beta2 + k.one_minus_beta2 * by_p * by_p;
-        p[i] -= k.step * m[i] / (root(v[i]) / k.root + k.epsilon);
-    }
+    return (struct pac_rates){.by_kl = (real)by_kl,
+                              .prior = (real)exp(-2 * t->b[0]),
+                              .one_minus_beta1 = (real)(1 - PAC_BETA1),
+                              .beta2 = (real)PAC_BETA2,
+                              .one_minus_beta2 = (real)(1 - PAC_BETA2),
+                              .step = (real)(a->rate / a->correct1),
+                              .root = (real)sqrt(a->correct2),
+                              .epsilon = (real)PAC_EPSILON};
 }
 
 void pac_learn(struct pac_tensor *t, uint64_t seed, uint32_t step, double by_kl, double by_b, const struct pac_adam *a)
 {
     struct rng_key key = stream(t, seed, "noise");
-    struct rates r = rates(t, by_kl, a);
+    struct pac_rates r = rates(t, by_kl, a);
 #pragma omp parallel for schedule(static) if (t->n > 4 * NOISE_CHUNK)
     for (size_t at = 0; at < t->n; at += NOISE_CHUNK) {
         real tau[NOISE_CHUNK];
         draw(key, step, at, tau, chunk(t, at));
-        learn_run(t, at, tau, chunk(t, at), &r);
+        struct pac_run x = {chunk(t, at), tau, t->w + at, t->w0 + at, t->param->grad.v + at, t->p + at, t->m + at,
+                            t->v + at};
+        noise_kernels()->learn(&r, &x);
     }
     learn_b(t, by_kl * pac_kl_by_b(&t->sums, t->b[0]) + by_b, a);
 }

@@ -163,6 +163,24 @@ TEST(noise_is_normal_and_depends_on_its_place_alone)
     assert_memory_not_equal(part, v + 1004, sizeof part);
 }
 
+/* Box and Muller's numbers of Philox block `place / 4`, by the C library. */
+TEST(noise_is_the_transform_of_the_words_of_its_place)
+{
+    enum { N = 1003 };
+    struct rng_key key = rng_key(9, "method/noise/x");
+    real v[N];
+    noise_normal(key, 5, 4000, v, N);
+    for (uint32_t i = 0; i < N; i++) {
+        const uint32_t counter[4] = {(4000 + i) / 4, 0, 5, 0};
+        uint32_t word[4];
+        rng_block(key, counter, word);
+        const uint32_t *pair = word + (i % 4 < 2 ? 0 : 2);
+        double radius = sqrt(-2 * log((double)((pair[0] >> 8) + 1) * 0x1p-24));
+        double angle = 2 * acos(-1) * (double)(pair[1] >> 8) * 0x1p-24;
+        ASSERT_NEAR(v[i], radius * (i % 2 ? sin(angle) : cos(angle)), 2e-6);
+    }
+}
+
 enum { LARGE = 301 * 200 };
 
 /* A tensor of LARGE weights, perturbed, restored and stepped. */

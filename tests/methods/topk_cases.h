@@ -106,7 +106,7 @@ static inline void check_nan(void)
     assert_true(got[0] == 2 && got[1] == 4);
 }
 
-/* Long enough for a sample to give the range: values whose order is their pattern, many ties, a sample that misleads. */
+/* Long enough for a sample to give the range: patterns, many ties, a sample that misleads. */
 static inline void check_long_arrays(void)
 {
     enum { LONG = 300000 };
