@@ -173,11 +173,15 @@ static const struct bench_record *full_of(struct cli_call *c, const struct bench
 static bool print_machine(struct cli_call *c, const struct bench_record *r, struct err *e)
 {
     const struct values *m = &r->meta;
-    char *line = arena_printf(c->arena, e, "%s, %lld thread%s; OpenBLAS kernel %s; kernels %s; peftlab %s (%.8s)\n\n",
+    char *line = arena_printf(c->arena, e, "%s, %lld thread%s; OpenBLAS kernel %s; kernels %s; peftlab %s (%.8s)\n",
                               values_get_string(m, "cpu", "?"), r->threads, r->threads == 1 ? "" : "s",
                               values_get_string(m, "blas_core", "?"), values_get_string(m, "kernels", "?"),
                               values_get_string(m, "program_version", "?"), values_get_string(m, "git_commit", "?"));
-    return line && cli_print(c, line, e);
+    TRY(line && cli_print(c, line, e));
+    for (size_t i = 0; i < c->n_args; i++)
+        if (strchr(c->arg[i], '='))
+            TRY(cli_print(c, c->arg[i], e) && cli_print(c, "\n", e));
+    return cli_print(c, "\n", e);
 }
 
 static bool print_one(struct cli_call *c, struct bench *b, enum bench_table kind, struct err *e)

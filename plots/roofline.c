@@ -123,16 +123,38 @@ static bool draw_family(struct picture *p, const struct family *f, struct err *e
     return true;
 }
 
+/* The method with what was overridden for it. */
+static char *step_label(struct arena *a, const struct bench_record *r, struct err *e)
+{
+    const char *overrides = values_get_string(&r->meta, "overrides", "");
+    char *label = arena_printf(a, e, "step: %s%s%.60s", r->method, *overrides ? " " : "", overrides);
+    for (char *s = label; s && *s; s++)
+        *s = *s == '\n' ? ' ' : *s;
+    return label;
+}
+
+static bool longest_label(const struct plot_job *job, const struct bench_record *of, size_t *longest, struct err *e)
+{
+    *longest = strlen("product 4H × H");
+    for (size_t i = 0; i < job->bench->n; i++) {
+        const char *label = step_label(job->a, &job->bench->record[i], e);
+        TRY(label);
+        if (same_group(of, &job->bench->record[i]) && strlen(label) > *longest)
+            *longest = strlen(label);
+    }
+    return true;
+}
+
 static bool draw_step(struct picture *p, const struct bench_record *r, size_t number, struct err *e)
 {
     int block;
     struct arena *a = p->page.job->a;
     const struct bench_summary s = bench_summarize(r, a, e);
-    const char *title = page_quote(a, r->method, e);
+    const char *label = step_label(a, r, e), *title = label ? page_quote(a, label, e) : NULL;
     TRY(title && page_data(&p->page, "flop/byte, Gflop/s, the whole step of a method", &block, e));
     TRY(text_add(&p->page.dat, e, "%.6g %.6g %s\n", r->flops / r->bytes, s.gflops, title) && next_curve(p, e));
     return text_add(&p->page.gp, e,
-                    "'%s.dat' index %d using 1:2 with points pt %d ps 1.6 lw 2 lc rgb '%s' title 'step: '.%s",
+                    "'%s.dat' index %d using 1:2 with points pt %d ps 1.6 lw 2 lc rgb '%s' title %s",
                     p->page.name, block, crosses[number / 7 % 3], colours[number % 7], title);
 }
 
@@ -146,7 +168,7 @@ static bool draw_roof(struct picture *p, struct err *e)
                  f->gflops * 2.5));
     TRY(text_add(g, e, "set format xy '%%g'\npeak = %.6g\nbandwidth = %.6g\n", f->gflops, f->bandwidth));
     TRY(text_add(g, e, "roof(x) = bandwidth * x < peak ? bandwidth * x : peak\nset samples 1000\n"));
-    TRY(text_add(g, e, "set label 2 'SGEMM %.0f Gflop/s' at first %g, first peak * 1.3 right\n", f->gflops,
+    TRY(text_add(g, e, "set label 2 'SGEMM %.0f Gflop/s' at first %g, first peak * 1.5 right\n", f->gflops,
                  right / 1.15));
     double slope = atan(log10(right / left) / log10(f->gflops * 2.5 / low) * p->page.height / 400.); /* of the panel */
     TRY(text_add(g, e, "set label 3 'triad %.0f GB/s' at first %g, first bandwidth * %g center offset %.2f,%.2f "
@@ -168,14 +190,15 @@ static size_t legend_entries(const struct plot_job *job, const struct bench_reco
 static bool draw_picture(struct plot_job *job, const struct bench_record *of, struct err *e)
 {
     struct picture p = {.of = of, .roof = roof_of(job, of, e)};
-    size_t steps = 0;
+    size_t steps = 0, longest;
+    TRY(longest_label(job, of, &longest, e));
     char *name = arena_printf(job->a, e, "%s-%s-b%lld-l%lld-t%lld", of->shape, of->lengths, of->batch, of->layers,
                               of->threads);
     char *heading = arena_printf(job->a, e, "%s, %lld × %s tokens, %lld thread%s", of->shape, of->batch, of->lengths,
                                  of->threads, of->threads == 1 ? "" : "s");
     TRY(name && (name = page_name(job, "roofline", name, e)) && heading);
     job->labels.n = legend_entries(job, of);
-    TRY(page_open(&p.page, job, name, heading, 1, strlen("step: sparsegrad"), e));
+    TRY(page_open(&p.page, job, name, heading, 1, longest, e));
     TRY(page_panel(&p.page, "filled: forward, open: backward", "arithmetic intensity / (flop/byte)", "Gflop/s", e));
     TRY(draw_roof(&p, e));
     for (size_t i = 0; i < FAMILIES; i++)

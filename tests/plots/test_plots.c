@@ -1,5 +1,6 @@
 /* Pictures: every kind leaves script, data and picture; wrong words and a missing gnuplot are clean errors. */
 #include "plots/plot.h"
+#include "results/bench_record.h"
 #include "tests/results/fixture.h"
 
 #include <sys/stat.h>
@@ -186,5 +187,56 @@ TEST(gnuplot_that_fails_is_quoted)
     assert_false(draw(NULL, PLOT_PNG));
     assert_int_equal(e.code, ERR_ENV);
     assert_string_equal(e.msg, "gnuplot failed: line 1: no such terminal");
+    arena_destroy(arena);
+}
+
+/* A case of a benchmark, with the operations that its group's picture needs or without. */
+static void write_bench(const char *method, bool operations)
+{
+    static struct bench_operation all[] = {{"query y", 1e-3, 1e9, 1e7}, {"query dx", 1e-3, 9e8, 1e7},
+                                           {"GELU", 1e-3, 1e7, 1e8}};
+    struct bench_record r = {.name = method, .shape = "mini", .method = method, .lengths = "mrpc", .layers = 4,
+                             .batch = 8, .threads = 2, .meta.arena = arena, .samples.arena = arena, .flops = 1e10,
+                             .bytes = 1e9, .operation = all, .operations = operations ? 3 : 0, .bandwidth = 2e10};
+    const char *const names[] = {"steps", "seconds", "tokens", "flops", "sgemm_gflops"};
+    const double values[] = {1, .1, 100, 1e10, 300};
+    ASSERT_OK(series_row(&r.samples, &e), &e);
+    for (size_t i = 0; i < 5; i++)
+        ASSERT_OK(series_set(&r.samples, names[i], values[i], &e), &e);
+    ASSERT_OK(values_string(&r.meta, "overrides", operations ? "" : "sift.density=0.02", &e), &e);
+    ASSERT_OK(io_mkdirs(test_path("bench"), &e), &e);
+    ASSERT_OK(bench_record_write(&r, test_path(arena_printf(arena, &e, "bench/%s.h5", method)), &e), &e);
+}
+
+TEST(a_roofline_has_operations_and_steps_below_both_roofs)
+{
+    static const char *const kinds[] = {"roofline", NULL};
+    arena = arena_create(NULL);
+    write_bench("full", true);
+    write_bench("sift", false);
+    ASSERT_OK(draw(kinds, PLOT_SVG), &e);
+    assert_int_equal(made.n, 1);
+    lists("roofline-mini-mrpc-b8-l4-t2.svg");
+    const char *gp = read_plot("roofline-mini-mrpc-b8-l4-t2.gp"), *dat = read_plot("roofline-mini-mrpc-b8-l4-t2.dat");
+    has(gp, "peak = 300\nbandwidth = 20\n");
+    has(gp, "title 'step: full'");
+    has(gp, "title 'step: sift sift.density=0.02'");
+    has(dat, "\n100 1000 'query y'\n");  /* 1e9 / 1e7 flop/byte, 1e9 / 1 ms */
+    has(dat, "\n10 100 'step: full'\n"); /* 1e10 / 1e9 flop/byte, 1e10 / .1 s */
+    arena_destroy(arena);
+}
+
+/* Without names a folder of benchmarks alone is drawn, and one that has none of what was named is an error. */
+TEST(folders_with_benchmarks_alone)
+{
+    static const char *const curves[] = {"curves", NULL}, *const roofline[] = {"roofline", NULL};
+    arena = arena_create(NULL);
+    assert_false(draw(roofline, PLOT_SVG));
+    has(e.msg, "holds no benchmark");
+    write_bench("full", true);
+    ASSERT_OK(draw(NULL, PLOT_SVG), &e);
+    assert_int_equal(made.n, 1);
+    assert_false(draw(curves, PLOT_SVG));
+    has(e.msg, "holds no results");
     arena_destroy(arena);
 }
