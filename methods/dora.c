@@ -12,7 +12,8 @@
  * start, m and n coming from one routine, and multiplying by it changes no bit of the base model's output.
  *
  * n is found without an out x in temporary, by n_i² = ‖W_i‖² + B_i · (2s W Aᵀ + s² B A Aᵀ)_i, at the cost of one
- * product with r columns in place of T. What gm needs of the forward pass is computed again instead of kept.
+ * product with r columns in place of T. What gm needs of the forward pass, drop(x) (W + s B A)ᵀ, is kept, or
+ * computed again with activation checkpointing.
  *
  * detach_norm: false also goes through n: with k_i = m_i gm_i / n_i² a row V_i of W + s B A has the further gradient
  * -k_i V_i, hence gB -= s k ⊙ (V Aᵀ) and gA -= s (k ⊙ B)ᵀ V, V again only in products.
@@ -136,8 +137,11 @@ static void forward_dropped(const struct dora_site *s, const struct pass *p, int
     linear_plain_forward(l, tokens, x, y);
     lora_site_branch(&s->lora, tokens, input, 0, room->z, &room->lora);
     add_scaled_columns(tokens, l->out, room->z, s->c, y);
-    blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, input, l->in, param_wide(l->w), l->in, 0, room->z, l->out);
-    add_scaled_columns(tokens, l->out, room->z, s->less, y);
+    real *kept = linear_kept(l, p), *z = kept ? kept : room->z;
+    blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, input, l->in, param_wide(l->w), l->in, 0, z, l->out);
+    add_scaled_columns(tokens, l->out, z, s->less, y);
+    if (kept)
+        add_to((size_t)tokens * (size_t)l->out, room->z, kept);
 }
 
 /* z or y [T, out] = input (W + s B A)ᵀ. */
@@ -158,8 +162,9 @@ static void dora_forward(const struct linear *l, struct pass *p, int tokens, con
         forward_dropped(s, p, tokens, x, y, &room);
         return;
     }
-    directions(s, tokens, x, y, &room);
-    scale_columns(tokens, l->out, y, s->c, l->b->w, y);
+    real *kept = linear_kept(l, p) ? linear_kept(l, p) : y;
+    directions(s, tokens, x, kept, &room);
+    scale_columns(tokens, l->out, kept, s->c, l->b->w, y);
 }
 
 /* -------------------------------------------------------------------------------------------------------------------
@@ -173,9 +178,13 @@ static bool magnitude_grad(const struct dora_site *s, const struct pass *p, int 
     int out = s->lora.l->out;
     if (!weight_grad_wanted(s->m, p))
         return true;
-    directions(s, tokens, input, room->z, room);
+    const real *z = linear_kept(s->lora.l, p);
+    if (!z) {
+        directions(s, tokens, input, room->z, room);
+        z = room->z;
+    }
     memset(room->row, 0, (size_t)out * sizeof(real));
-    add_column_dots(tokens, out, dy, room->z, room->row);
+    add_column_dots(tokens, out, dy, z, room->row);
     for (int i = 0; i < out; i++)
         room->row[i] = s->n[i] > 0 ? room->row[i] / s->n[i] : 0;
     return weight_grad_linear(s->m, p, 1, room->row, &one, panels, e);
@@ -254,7 +263,7 @@ static bool dora_backward(const struct linear *l, struct pass *p, int tokens, co
     return true;
 }
 
-/* The branch; n; in backward x (W + s B A)ᵀ again for gm; with dropout one more product of W each way. */
+/* The branch; n; with dropout one more product of W each way. */
 static double dora_flops(const struct linear *l, int tokens, bool backward)
 {
     const struct dora_site *s = l->state;
@@ -262,13 +271,16 @@ static double dora_flops(const struct linear *l, int tokens, bool backward)
     double norms = 2 * (out * in * r + r * in * r + out * r * r), sum = lora_site_flops(&s->lora, tokens, backward);
     sum += norms;
     if (backward)
-        sum += whole + 2.0 * tokens * r * (in + out) + (s->lora.dropout > 0 ? 2 * whole : 0);
+        sum += s->lora.dropout > 0 ? 2 * whole : 0;
     if (backward && !s->detach)
         sum += norms + 2 * (r * out * in + r * r * out + r * r * in);
     return sum;
 }
 
-static const struct linear_ops ops = {dora_forward, dora_backward, dora_scratch, dora_flops};
+/* x (W + s B A)ᵀ. */
+static size_t dora_kept(const struct linear *l, int tokens) { return (size_t)tokens * (size_t)l->out; }
+
+static const struct linear_ops ops = {dora_forward, dora_backward, dora_scratch, dora_flops, dora_kept};
 
 /* -------------------------------------------------------------------------------------------------------------------
  * Plan, attach, fold */

@@ -5,7 +5,8 @@
  *     y = (x Wᵀ + b) ⊙ l,   gl = Σ_t dy ⊙ (x Wᵀ + b),   dx = (dy ⊙ l) W      (l [out, 1])
  *     y = (x ⊙ l) Wᵀ + b,   gl = Σ_t x ⊙ (dy W),        dx = (dy W) ⊙ l      (l [1, in]).
  *
- * x Wᵀ + b is computed again in backward instead of kept; dy W of a feed-forward module is needed for dx in any case.
+ * x Wᵀ + b is kept for backward, or computed again with activation checkpointing; dy W of a feed-forward module is
+ * needed for dx in any case.
  *
  * Source: Liu et al. 2022, arXiv:2205.05638. Modules, names and shapes are those of Hugging Face's PEFT
  * for BERT and RoBERTa; the paper scales the keys, the values and the inner activation of the feed-forward network,
@@ -84,8 +85,9 @@ static void ia3_forward(const struct linear *l, struct pass *p, int tokens, cons
         scale_columns(tokens, l->in, x, s->scale->w, NULL, room.wide);
         linear_plain_forward(l, tokens, room.wide, y);
     } else {
-        linear_plain_forward(l, tokens, x, y);
-        scale_columns(tokens, l->out, y, s->scale->w, NULL, y);
+        real *plain = linear_kept(l, p) ? linear_kept(l, p) : y;
+        linear_plain_forward(l, tokens, x, plain);
+        scale_columns(tokens, l->out, plain, s->scale->w, NULL, y);
     }
 }
 
@@ -95,8 +97,12 @@ static bool output_backward(const struct linear *l, struct pass *p, int tokens, 
     const struct ia3_site *s = l->state;
     struct ia3_room room = lay_out(l, tokens, p->scratch);
     if (weight_grad_wanted(s->scale, p)) {
-        linear_plain_forward(l, tokens, x, room.wide);
-        TRY(scale_grad(l, p, tokens, dy, room.wide, panels, room.row, e));
+        const real *plain = linear_kept(l, p);
+        if (!plain) {
+            linear_plain_forward(l, tokens, x, room.wide);
+            plain = room.wide;
+        }
+        TRY(scale_grad(l, p, tokens, dy, plain, panels, room.row, e));
     }
     scale_columns(tokens, l->out, dy, s->scale->w, NULL, room.wide);
     return linear_plain_backward(l, p, tokens, x, room.wide, dx, beta, panels, e);
@@ -143,14 +149,15 @@ static bool ia3_backward(const struct linear *l, struct pass *p, int tokens, con
     return (s->feedforward ? input_backward : output_backward)(l, p, tokens, x, dy, dx, beta, panels, e);
 }
 
-/* The output again, where that is what is scaled. */
-static double ia3_flops(const struct linear *l, int tokens, bool backward)
+/* The output as it is before it is scaled. */
+static size_t ia3_kept(const struct linear *l, int tokens)
 {
     const struct ia3_site *s = l->state;
-    return backward && !s->feedforward ? 2.0 * tokens * l->in * l->out : 0;
+    return s->feedforward ? 0 : (size_t)tokens * (size_t)l->out;
 }
 
-static const struct linear_ops ops = {ia3_forward, ia3_backward, ia3_scratch, ia3_flops};
+static const struct linear_ops ops = {
+    .forward = ia3_forward, .backward = ia3_backward, .scratch = ia3_scratch, .kept = ia3_kept};
 
 /* -------------------------------------------------------------------------------------------------------------------
  * Plan, attach, fold */

@@ -9,6 +9,7 @@ const real *model_forward(const struct model *m, struct workspace *ws, struct pa
     const struct batch *b = p->batch;
     assert(b->n_tok <= ws->shape.max_tokens && b->n_seq <= ws->shape.max_seqs);
     p->scratch = ws->scratch;
+    p->kept = ws->kept;
     embedding_forward(m, ws, p, ws->hidden);
     for (int l = 0; l < m->config.num_hidden_layers; l++) {
         if (ws->input[l])
@@ -25,6 +26,7 @@ bool model_backward(const struct model *m, struct workspace *ws, struct pass *p,
     int floor = model_floor(m, p->probe), layers = m->config.num_hidden_layers;
     assert((floor < 0 ? 0 : floor) >= ws->floor || ws->floor == layers);
     p->scratch = ws->scratch;
+    p->kept = ws->kept;
     TRY(head_backward(m, ws, p, floor < layers, e));
     for (int l = layers - 1; l >= 0 && l >= floor; l--)
         TRY(layer_backward(m, ws, p, l, e));

@@ -17,6 +17,12 @@ void linear_plain_forward(const struct linear *l, int tokens, const real *x, rea
 bool linear_plain_backward(const struct linear *l, struct pass *p, int tokens, const real *x, const real *dy, real *dx,
                            real beta, real *panels, struct err *e);
 
+/* What the override kept of this pass's forward, or is to keep; NULL: backward computes it again. */
+static inline real *linear_kept(const struct linear *l, const struct pass *p)
+{
+    return p->kept ? p->kept[l->number] : NULL;
+}
+
 /* Does backward need this site's input? Only where its weight's gradient is requested or tapped, or it is
  * overridden. */
 bool linear_needs_input(const struct linear *l, bool probe);

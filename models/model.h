@@ -27,6 +27,7 @@ struct linear_ops {
     size_t (*scratch)(const struct linear *l, int tokens); /* reals of pass->scratch it needs; NULL: none */
     double (*flops)(const struct linear *l, int tokens, bool backward); /* matrix products it adds to the plain ones
                                                                          * (less than 0: saves); NULL: none */
+    size_t (*kept)(const struct linear *l, int tokens); /* reals that forward may keep for backward; NULL: none */
 };
 
 struct insert;
@@ -97,6 +98,8 @@ struct pass {
     double *losses;         /* NULL, or room for the loss of each of its examples by itself [n_seq] */
     bool probe;             /* backward leaves all requested gradients alone: only the tap sees any */
     real *scratch;          /* room for linear_ops, set by the workspace               */
+    real *const *kept;      /* [n_sites] what linear_ops keep; NULL where backward has to compute it again, as it has
+                             * with activation checkpointing */
 };
 
 /* Shown the dense gradient of each tapped parameter once in a backward pass that holds the whole logical batch as one

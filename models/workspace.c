@@ -89,6 +89,21 @@ static void take_layers(struct taker *t, const struct model *m, struct workspace
     }
 }
 
+/* Room of the overrides that keep something. */
+static void take_kept(struct taker *t, const struct model *m, const struct workspace *ws)
+{
+    for (int i = 0; i < m->n_sites && ws->shape.mode == WORKSPACE_STORE; i++) {
+        const struct linear *l = m->site[i];
+        size_t n = l->ops && l->ops->kept && l->layer >= ws->floor ? l->ops->kept(l, ws->shape.max_tokens) : 0;
+        real *room = NULL;
+        if (n == 0)
+            continue;
+        take(t, MEM_ACTIVATIONS, &room, n);
+        if (!t->bytes)
+            ws->kept[i] = room;
+    }
+}
+
 static size_t insert_scratch(const struct insert *i, int tokens)
 {
     return i->ops && i->ops->scratch ? i->ops->scratch(i, tokens) : 0;
@@ -138,6 +153,7 @@ static void layout(struct taker *t, const struct model *m, struct workspace *ws)
     take(t, MEM_ACTIVATIONS, &ws->xhat0, hidden);
     take(t, MEM_ACTIVATIONS, &ws->rstd0, tokens);
     take_layers(t, m, ws, ws->layer, ws->input);
+    take_kept(t, m, ws);
     take(t, MEM_SCRATCH, &ws->hidden, hidden);
     take(t, MEM_SCRATCH, &ws->x1, hidden);
     take(t, MEM_SCRATCH, &ws->wide, wide);
@@ -183,6 +199,7 @@ struct workspace *workspace_create(const struct model *m, const struct workspace
     *ws = describe(m, shape);
     size_t layers = (size_t)m->config.num_hidden_layers;
     TRY(ws->layer = ARENA_NEW(a, MEM_DATA, struct layer_state, layers, e));
+    TRY(ws->kept = ARENA_NEW(a, MEM_DATA, real *, (size_t)m->n_sites, e));
     TRY(ws->input = ARENA_NEW(a, MEM_DATA, real *, layers, e));
     struct taker t = {.arena = a, .e = e};
     layout(&t, m, ws);

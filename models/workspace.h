@@ -22,6 +22,7 @@ struct workspace {
     bool needs_wide2;            /* output.dense is overridden somewhere                  */
     real *xhat0, *rstd0;         /* [T, H], [T] of the embedding LayerNorm                */
     struct layer_state *layer;   /* [layers]; layers that keep nothing share one          */
+    real **kept;                 /* [n_sites] STORE: what overrides keep, NULL: nothing       */
     real **input;                /* [layers] CHECKPOINT: [T, H] input of each layer kept  */
     real *hidden, *x1, *tmp;     /* [T, H]                                                */
     real *d;                     /* [T, H] gradient that travels down                     */
