@@ -23,7 +23,7 @@ static bool header(struct cli_table *t, bool csv, struct err *e)
     TRY(cli_cells(t, csv ? csv_names : names, e));
     for (size_t i = 0; i < N_TAGS; i++)
         TRY(cli_cell(t, e, csv ? "bytes_%s" : "%s MB", mem_tag_name(tags[i])));
-    return cli_cell(t, e, csv ? "bytes_total" : "total MB");
+    return cli_cell(t, e, csv ? "bytes_total" : "total MB") && (csv || cli_cell(t, e, "select MB"));
 }
 
 static bool bytes_cell(struct cli_table *t, bool csv, size_t bytes, struct err *e)
@@ -43,7 +43,7 @@ static bool row(struct cli_table *t, bool csv, const struct run_spec *r, const s
     TRY(p->steps < 0 ? cli_cell(t, e, "%s", "") : cli_cell(t, e, "%lld", p->steps));
     for (size_t i = 0; i < N_TAGS; i++)
         TRY(bytes_cell(t, csv, p->bytes[tags[i]] + (tags[i] == MEM_WEIGHTS ? p->bytes[MEM_MAPPED] : 0), e));
-    return bytes_cell(t, csv, p->bytes_total, e);
+    return bytes_cell(t, csv, p->bytes_total, e) && (csv || bytes_cell(t, csv, p->bytes_select, e));
 }
 
 bool cli_plan(struct cli_call *c, struct err *e)
@@ -51,7 +51,7 @@ bool cli_plan(struct cli_call *c, struct err *e)
     bool csv;
     TRY(cli_csv(c, &csv, e));
     const struct spec *spec = read_spec(c, e);
-    struct cli_table t = {.arena = c->arena, .columns = 10 - !csv + N_TAGS + 1};
+    struct cli_table t = {.arena = c->arena, .columns = 10 + N_TAGS + 1};
     TRY(spec && header(&t, csv, e));
     for (size_t i = 0; i < spec->n_runs; i++) {
         struct run_plan plan;

@@ -1,7 +1,8 @@
 /*
  * What a run will need, from config.json and the task file alone: the model is built without memory, head and method
  * make their requests, and the functions that will take memory are asked how much. Sequences are counted as
- * max_seq_length long, so that a plan is what can be needed at most; the time of `select` (reported apart) is left out.
+ * max_seq_length long, so that a plan is what can be needed at most. What `select` takes, which is over when training's
+ * buffers are made, is counted apart.
  */
 #include <math.h>
 #include <string.h>
@@ -121,11 +122,60 @@ static void count_scalars(const struct model *m, struct run_plan *plan)
 
 /* Of a probe of one batch in the middle of training: its workspace and its piece. */
 static void probe_bytes(const struct run_spec *r, const struct model *m, size_t n, const struct run_data *d,
-                        size_t bytes[MEM_TAGS])
+                        enum workspace_mode mode, size_t bytes[MEM_TAGS])
 {
     struct workspace_shape shape = run_workspace_shape(r, true, n, d->longest, d->shortest);
+    shape.mode = mode;
     workspace_bytes(m, &shape, bytes);
     bytes[MEM_DATA] += packer_bytes(shape.max_seqs, shape.max_tokens);
+}
+
+static size_t sum_of(const size_t bytes[MEM_TAGS])
+{
+    size_t sum = 0;
+    for (int t = 0; t < MEM_TAGS; t++)
+        sum += bytes[t];
+    return sum;
+}
+
+/* Optimizer state of n scalars that take ordinary steps. */
+static size_t warm_up_bytes(const struct run_spec *r, size_t n)
+{
+    const struct optim_options optim = run_optim_options(r);
+    struct param p = {.name = "", .kind = PARAM_LINEAR, .rows = 1, .cols = (int)n}, *item = &p;
+    const struct param_list list = {.item = &item, .n = 1};
+    size_t bytes[MEM_TAGS] = {0};
+    param_request(&p, GRAD_DENSE, 0, 0);
+    optim_bytes(&optim, &list, bytes);
+    return n ? bytes[MEM_OPTIMIZER] : 0;
+}
+
+static size_t largest_tapped(const struct model *m)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < m->params.n; i++)
+        if (m->params.item[i]->tapped && param_size(m->params.item[i]) > most)
+            most = param_size(m->params.item[i]);
+    return most;
+}
+
+/* Everything alive while the method selects: no buffers of training and no optimizer yet. */
+static size_t select_bytes(const struct run_spec *r, struct run_bare *b, const struct planned_data *d, size_t n,
+                           const struct run_plan *plan)
+{
+    struct select_plan s = {0};
+    size_t bytes[MEM_TAGS] = {[MEM_METHOD] = plan->bytes[MEM_METHOD], [MEM_DATA] = d->set_bytes};
+    if (!r->method->select || !r->method->select_bytes)
+        return 0;
+    r->method->select_bytes(b->self, &b->env, &s);
+    weight_bytes(r, &b->model, bytes);
+    param_bytes(&b->model.params, bytes);
+    size_t probe[MEM_TAGS] = {0}, shown = largest_tapped(&b->model) * sizeof(real);
+    n = n < (size_t)r->train.batch_size ? n : (size_t)r->train.batch_size;
+    if (s.probes || s.forward)
+        probe_bytes(r, &b->model, n, &d->train, s.probes ? WORKSPACE_CHECKPOINT : WORKSPACE_EVAL, probe);
+    size_t most = sum_of(probe) + shown > s.later ? sum_of(probe) + shown : s.later;
+    return sum_of(bytes) + sum_of(s.bytes) + s.warm * sizeof(real) + warm_up_bytes(r, s.warm) + most;
 }
 
 /* `meter` counts the arena: what the method notes down while it plans is of its memory. */
@@ -148,10 +198,10 @@ static bool plan_in(const struct run_spec *r, const struct planned_data *d, stru
     if (r->method->bytes)
         r->method->bytes(b.self, &b.env, plan->bytes);
     if (b.env.probes)
-        probe_bytes(r, m, n, &d->train, plan->bytes);
+        probe_bytes(r, m, n, &d->train, WORKSPACE_CHECKPOINT, plan->bytes);
     plan->bytes[MEM_DATA] += data_bytes(d, &shape);
-    for (int t = 0; t < MEM_TAGS; t++)
-        plan->bytes_total += plan->bytes[t];
+    plan->bytes_total = sum_of(plan->bytes);
+    plan->bytes_select = select_bytes(r, &b, d, n, plan);
     return true;
 }
 

@@ -80,10 +80,11 @@ static bool check_memory(const struct run_spec *r, struct err *e)
     struct run_plan plan;
     size_t have = clock_memory_available();
     TRY(run_plan(r, &plan, e));
-    if (have == 0 || plan.bytes_total <= have)
+    size_t need = plan.bytes_select > plan.bytes_total ? plan.bytes_select : plan.bytes_total;
+    if (have == 0 || need <= have)
         return true;
     return err_set(e, ERR_ENV, "%s with %s needs %.1f GB; %.1f GB of memory are available", r->task->name,
-                   r->method->name, (double)plan.bytes_total / 1e9, (double)have / 1e9);
+                   r->method->name, (double)need / 1e9, (double)have / 1e9);
 }
 
 static bool identify(struct run_spec *r, struct arena *a, struct err *e)

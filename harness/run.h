@@ -34,7 +34,8 @@ char *run_path(const struct run_spec *r, const struct run_env *env, const char *
 struct run_plan {
     size_t trainable, trainable_with_head, total;
     long long steps;
-    size_t bytes[MEM_TAGS], bytes_total;
+    size_t bytes[MEM_TAGS], bytes_total; /* of training and evaluation         */
+    size_t bytes_select;                 /* of all that is alive in select, 0: less than that for certain */
 };
 bool run_plan(const struct run_spec *r, struct run_plan *plan, struct err *e);
 

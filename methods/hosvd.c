@@ -45,6 +45,11 @@ bool hosvd_bases(const struct hosvd *h, real *p, real *q, struct arena *a, struc
     return basis_of((size_t)h->out, h->gram_out, p, a, e) && basis_of((size_t)h->in, h->gram_in, q, a, e);
 }
 
+size_t hosvd_bytes(size_t n)
+{
+    return sizeof(double) * (n * n + n) + eigen_bytes(n);
+}
+
 bool random_basis(int n, struct rng *r, real *basis, struct arena *arena, struct err *e)
 {
     struct arena_mark mark = arena_mark(arena);

@@ -32,4 +32,7 @@ bool hosvd_bases(const struct hosvd *h, real *p, real *q, struct arena *a, struc
 /* A random basis [n, n], every one equally likely up to signs: the eigenvectors of a symmetric Gaussian matrix. */
 bool random_basis(int n, struct rng *r, real *basis, struct arena *a, struct err *e);
 
+/* Bytes that hosvd_bases takes for a while for its larger side n. */
+size_t hosvd_bytes(size_t n);
+
 #endif

@@ -78,6 +78,16 @@ struct peft_config {
     const char *type, *members;
 };
 
+/* What `select` takes at its most beside weights, requests and what the method keeps anyway. Tensors that a tap sees are
+ * marked with `tapped`. */
+struct select_plan {
+    bool probes;            /* a training batch goes through forward and backward, ...              */
+    bool forward;           /* ... or through forward alone                                         */
+    size_t later;           /* bytes that take the place of the probes when these are over          */
+    size_t warm;            /* scalars that take ordinary steps meanwhile: gradients and optimizer  */
+    size_t bytes[MEM_TAGS]; /* of the method's own                                                  */
+};
+
 struct method {
     const char *name;    /* word in specs: `sift`                          */
     const char *title;   /* for people: `SIFT`                             */
@@ -96,6 +106,8 @@ struct method {
     /* OPTIONAL (NULL: nothing happens, or the default that is named). A method that probes sets p->tapped for what it
      * wants to see around its probes. */
     void (*bytes)(const void *self, const struct method_env *env, size_t bytes[MEM_TAGS]); /* beyond requests     */
+    void (*select_bytes)(const void *self, const struct method_env *env, struct select_plan *plan); /* of a method with
+                          * select, to a few per cent; NULL: less than training */
     bool grows;          /* memory grows with what training touches: bytes() says to how much at most             */
     double (*step_flops)(const void *self, const struct method_env *env); /* matrix products of an optimizer step that
                           * are not forward's or backward's                                                        */

@@ -146,6 +146,14 @@ static bool attach(void *self, struct method_env *env, struct err *e)
 /* -------------------------------------------------------------------------------------------------------------------
  * K, before training */
 
+static void select_bytes(const void *self, const struct method_env *env, struct select_plan *plan)
+{
+    const struct pactuning *s = self;
+    (void)env;
+    plan->forward = true;
+    plan->bytes[MEM_SCRATCH] += mem_round(K_MODELS * (size_t)s->k_examples * sizeof(double));
+}
+
 /* Losses of the first `n` training examples at the present weights. */
 static bool first_losses(struct probe *probe, size_t n, double *loss, struct err *e)
 {
@@ -357,6 +365,7 @@ const struct method method_pactuning = {
     .plan = plan,
     .bytes = bytes,
     .attach = attach,
+    .select_bytes = select_bytes,
     .select = measure_k,
     .before_backward = before_backward,
     .after_backward = after_backward,

@@ -316,6 +316,26 @@ static bool choose_rows(struct rowsft *s, const struct method_env *env, struct e
     return fill_indices(s, env, e);
 }
 
+/* Dense sums of all targets; zotaylor keeps what it moves, too, and goes forward alone, as wanda does. */
+static void select_bytes(const void *self, const struct method_env *env, struct select_plan *plan)
+{
+    const struct rowsft *s = self;
+    bool taylor = s->how.kind == IMPORTANCE_TAYLOR || s->how.kind == IMPORTANCE_QMTAYLOR;
+    bool moves = s->how.kind == IMPORTANCE_ZOTAYLOR;
+    const struct param_list *all = &env->model->params;
+    if (keeps_all(s))
+        return;
+    plan->probes = taylor;
+    plan->forward = moves || s->how.kind == IMPORTANCE_WANDA;
+    for (size_t i = 0; i < all->n && moves; i++)
+        if (!all->item[i]->head && (all->item[i]->layer >= 0 || all->item[i]->kind == PARAM_NORM))
+            plan->bytes[MEM_SCRATCH] += mem_round(param_size(all->item[i]) * sizeof(real));
+    for (size_t t = 0; t < s->n_targets && (taylor || moves); t++) {
+        s->target[t].w->tapped = taylor;
+        plan->bytes[MEM_SCRATCH] += mem_round(param_size(s->target[t].w) * sizeof(real));
+    }
+}
+
 static bool select_rows(void *self, struct method_env *env, struct err *e)
 {
     struct rowsft *s = self;
@@ -375,5 +395,6 @@ const struct method method_rowsft = {
     .options = options,
     .state_size = sizeof(struct rowsft),
     .plan = plan,
+    .select_bytes = select_bytes,
     .select = select_rows,
 };

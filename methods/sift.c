@@ -153,6 +153,27 @@ static void bytes(const void *self, const struct method_env *env, size_t bytes[M
         sift_reference_bytes(s, bytes);
 }
 
+/* Fisher's examples go through one by one. A head start (select_after) adds what is small. */
+static void select_bytes(const void *self, const struct method_env *env, struct select_plan *plan)
+{
+    const struct sift *s = self;
+    bool summed = s->select == SIFT_FISHER || s->select_batches > 1;
+    bool scores = s->select == SIFT_SNIP || s->select == SIFT_BOTTOM || s->select == SIFT_OUTER;
+    bool blind = s->select == SIFT_MAGNITUDE || s->select == SIFT_RANDOM;
+    (void)env;
+    plan->probes = !blind && s->select != SIFT_FISHER;
+    size_t largest = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        size_t n = param_size(s->target[i]);
+        s->target[i]->tapped = !blind;
+        largest = n > largest ? n : largest;
+        plan->bytes[MEM_SCRATCH] += !blind && summed ? mem_round(n * sizeof(real)) : 0;
+        if (sift_pools(s))
+            plan->bytes[MEM_SCRATCH] += s->target[i]->grad.size * (sizeof(real) + sizeof(uint32_t));
+    }
+    plan->bytes[MEM_SCRATCH] += scores ? mem_round(largest * sizeof(real)) : 0;
+}
+
 static bool attach(void *self, struct method_env *env, struct err *e)
 {
     struct sift *s = self;
@@ -263,6 +284,7 @@ const struct method method_sift = {
     .state_size = sizeof(struct sift),
     .plan = plan,
     .bytes = bytes,
+    .select_bytes = select_bytes,
     .attach = attach,
     .select = select_entries,
     .before_backward = before_backward,

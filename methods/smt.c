@@ -313,6 +313,25 @@ static bool choose_blocks(const struct smt *s, const struct method_env *env, rea
     return true;
 }
 
+/* compat: reference warms up the whole model. */
+static void select_bytes(const void *self, const struct method_env *env, struct select_plan *plan)
+{
+    const struct smt *s = self;
+    const struct param_list *all = &env->model->params;
+    bool reference = s->compat == COMPAT_REFERENCE;
+    if (s->warmup_steps == 0 || (!reference && keeps_all(s)))
+        return;
+    plan->probes = true;
+    for (size_t i = 0; i < all->n && reference; i++) {
+        all->item[i]->tapped = true;
+        plan->warm += param_size(all->item[i]);
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        s->site[i].w->tapped = true;
+        plan->bytes[MEM_SCRATCH] += mem_round(param_size(s->site[i].w) * sizeof(real));
+    }
+}
+
 static bool select_blocks(void *self, struct method_env *env, struct err *e)
 {
     const struct smt *s = self;
@@ -378,6 +397,7 @@ const struct method method_smt = {
     .options = options,
     .state_size = sizeof(struct smt),
     .plan = plan,
+    .select_bytes = select_bytes,
     .select = select_blocks,
     .report = report,
 };

@@ -222,6 +222,32 @@ static bool choose_bases(struct sparsegrad *o, const struct method_env *env, str
     return true;
 }
 
+/* The sums of gᵀg and ggᵀ of each role, and the eigenproblems that follow; attach has taken the room and the places of
+ * the optimizer's groups. */
+static void select_bytes(const void *self, const struct method_env *env, struct select_plan *plan)
+{
+    const struct sparsegrad *o = self;
+    const struct param_list *all = &env->model->params;
+    bool update = o->phase0 == PHASE0_UPDATE;
+    if (o->basis != BASIS_HOSVD && !update)
+        return;
+    plan->probes = true;
+    for (size_t i = 0; i < o->sites.n; i++)
+        o->sites.site[i].l->w->tapped = true;
+    plan->bytes[MEM_SCRATCH] += mem_round(o->sites.largest * sizeof(real));
+    for (size_t i = 0; i < o->sites.n; i++)
+        plan->bytes[MEM_OPTIMIZER] += param_size(o->sites.site[i].l->w) / 8 * sizeof(uint32_t);
+    for (size_t i = 0; i < all->n && update; i++) {
+        all->item[i]->tapped = all->item[i]->grad.form != GRAD_NONE;
+        plan->warm += all->item[i]->tapped ? param_size(all->item[i]) : 0;
+    }
+    for (int r = 0; r < MLP_ROLES && o->basis == BASIS_HOSVD; r++) {
+        int out = o->role[r].rotation.out, in = o->role[r].rotation.in;
+        plan->bytes[MEM_SCRATCH] += (square(out) + square(in)) * sizeof(real);
+        plan->later = hosvd_bytes((size_t)(out > in ? out : in));
+    }
+}
+
 static bool select_bases(void *self, struct method_env *env, struct err *e)
 {
     struct arena_mark mark = arena_mark(env->arena);
@@ -360,6 +386,7 @@ const struct method method_sparsegrad = {
     .grows = true,
     .step_flops = step_flops,
     .attach = attach,
+    .select_bytes = select_bytes,
     .select = select_bases,
     .before_backward = before_backward,
     .after_backward = after_backward,

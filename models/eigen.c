@@ -57,6 +57,8 @@ static bool solve(int n, double *a, double *value, struct arena *arena, struct e
     return info == 0 || err_set(e, ERR_RUN, "no eigenvectors of a %d x %d matrix were found", n, n);
 }
 
+size_t eigen_bytes(size_t n) { return (1 + 6 * n + 2 * n * n) * sizeof(double) + (3 + 5 * n) * sizeof(int); }
+
 static bool is_finite(size_t n, const double *a)
 {
     for (size_t i = 0; i < n * n; i++)

@@ -12,4 +12,7 @@
  * not finite). */
 bool eigen_symmetric(int n, double *a, double *value, struct arena *arena, struct err *e);
 
+/* Bytes that it takes from the arena for a while. */
+size_t eigen_bytes(size_t n);
+
 #endif
