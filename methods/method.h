@@ -78,8 +78,8 @@ struct peft_config {
     const char *type, *members;
 };
 
-/* What `select` takes at its most beside weights, requests and what the method keeps anyway. Tensors that a tap sees are
- * marked with `tapped`. */
+/* What `select` takes at its most beside weights, requests and what the method keeps anyway. Tensors that a tap sees
+ * are marked with `tapped`. */
 struct select_plan {
     bool probes;            /* a training batch goes through forward and backward, ...              */
     bool forward;           /* ... or through forward alone                                         */

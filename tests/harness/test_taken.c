@@ -22,7 +22,7 @@
 static struct err e;
 static const struct run_env env = {.out = "out", .data = "data", .threads = 1};
 
-enum { ROWS = 6, LONGEST = 128 };
+enum { ROWS = 8, LONGEST = 128 };
 
 static const char config[] =
     "{\"model_type\": \"bert\", \"vocab_size\": 57, \"hidden_size\": 128, \"num_hidden_layers\": 3,\n"
@@ -84,7 +84,7 @@ static struct run_spec *spec_of(const char *entry, int length, const char *train
     char text[1024];
     snprintf(text, sizeof text,
              "model: model\ntasks: [cola]\nmethods:\n  - %s\n"
-             "train: {max_steps: 1, batch_size: 4, max_seq_length: %d, piece_tokens: 256, eval_strategy: \"no\",\n"
+             "train: {max_steps: 2, batch_size: 4, max_seq_length: %d, piece_tokens: 256, eval_strategy: \"no\",\n"
              "        select_on: dev, %s}\n",
              entry, length, train);
     test_file("spec.yaml", text);
