@@ -392,7 +392,7 @@ const struct method method_dora = {
              "code. The authors' mode that trains the magnitudes of further modules is not offered.\n\n"
              "Both published codes form the dense V in every forward. Here |V_i|^2 = |W_i|^2 + 2 s (W A^T)_i . B_i + "
              "s^2 B_i (A A^T) B_i^T, with |W_i|^2 computed once: r products a weight instead of a copy of it. What gm "
-             "needs of x V^T is computed again in backward, one more product with W for each adapted module.\n\n"
+             "needs of x V^T is kept, and computed again with activation checkpointing.\n\n"
              "Counts are LoRA's and `out` for each module: 313,344 on RoBERTa-base and 835,584 on RoBERTa-large with "
              "the defaults. Weight decay pulls m towards 0 as it does in PEFT under the Hugging Face Trainer; "
              "`train.decay_to: init` pulls it to where it started. A row of zeros in W0 has no direction: until the "
