@@ -41,3 +41,16 @@ if(NOT DEFINED OPENBLAS_IS_OPENMP)
   endif()
   set(OPENBLAS_IS_OPENMP TRUE CACHE INTERNAL "checked once")
 endif()
+
+# The matrix unit of some Intel processors (models/split_gemm.c): built in where the compiler knows it, used where the
+# processor has it.
+include(CheckCSourceCompiles)
+set(PEFTLAB_AMX_FLAGS -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16)
+string(REPLACE ";" " " CMAKE_REQUIRED_FLAGS "${PEFTLAB_AMX_FLAGS}")
+check_c_source_compiles(
+  "#include <immintrin.h>
+   #ifndef __linux__
+   #error the tile registers are asked for in Linux's way
+   #endif
+   int main(void) { _tile_zero(0); return (int)_mm512_cvtss_f32(_mm512_setzero_ps()); }" COMPILER_KNOWS_AMX)
+unset(CMAKE_REQUIRED_FLAGS)

@@ -57,20 +57,20 @@ static void activate_backward(enum adapter_activation act, size_t n, const real 
 
 size_t adapter_scratch(const struct adapter *a, int tokens) { return 3 * (size_t)tokens * (size_t)a->bottleneck; }
 
-/* y [tokens, out] = x Wᵀ + b + beta * y */
-static void affine(int tokens, const struct param *w, const struct param *b, const real *x, real beta, real *y)
+/* y [tokens, out] += x Wᵀ + b */
+static void add_affine(int tokens, const struct param *w, const struct param *b, const real *x, real *y)
 {
-    blas_gemm(BLAS_N, BLAS_T, tokens, w->rows, w->cols, 1, x, w->cols, w->w, w->cols, beta, y, w->rows);
     add_bias(tokens, w->rows, b->w, y);
+    blas_gemm(BLAS_N, BLAS_T, tokens, w->rows, w->cols, 1, x, w->cols, w->w, w->cols, 1, y, w->rows);
 }
 
 void adapter_forward(const struct adapter *m, int tokens, const real *x, real *scratch, real *y)
 {
     size_t n = (size_t)tokens * (size_t)m->bottleneck;
     real *a = scratch, *z = a + n;
-    affine(tokens, m->down_w, m->down_b, x, 0, a);
+    blas_linear(tokens, m->down_w->rows, m->down_w->cols, x, m->down_w->w, m->down_b->w, a);
     activate(m->activation, n, a, z);
-    affine(tokens, m->up_w, m->up_b, z, 1, y);
+    add_affine(tokens, m->up_w, m->up_b, z, y);
 }
 
 bool adapter_backward(const struct adapter *m, const struct pass *p, int tokens, const real *x, const real *dy,
@@ -78,7 +78,7 @@ bool adapter_backward(const struct adapter *m, const struct pass *p, int tokens,
 {
     size_t n = (size_t)tokens * (size_t)m->bottleneck;
     real *a = scratch, *z = a + n, *d = z + n;
-    affine(tokens, m->down_w, m->down_b, x, 0, a);
+    blas_linear(tokens, m->down_w->rows, m->down_w->cols, x, m->down_w->w, m->down_b->w, a);
     activate(m->activation, n, a, z);
     TRY(weight_grad_linear(m->up_w, p, tokens, z, dy, panels, e));
     TRY(weight_grad_bias(m->up_b, p, tokens, dy, e));

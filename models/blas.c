@@ -1,10 +1,13 @@
-/* OpenBLAS behind blas.h. */
+/* OpenBLAS behind blas.h, and the matrix unit where there is one. */
 #include "models/blas.h"
 
 #include <cblas.h>
 #include <omp.h>
 
-void blas_gemm(enum blas_op ta, enum blas_op tb, int m, int n, int k, real alpha, const real *a, int lda,
+#include "models/kernels.h"
+#include "models/split_gemm.h"
+
+void blas_gemm_openblas(enum blas_op ta, enum blas_op tb, int m, int n, int k, real alpha, const real *a, int lda,
                const real *b, int ldb, real beta, real *c, int ldc)
 {
     if (m == 0 || n == 0)
@@ -15,6 +18,40 @@ void blas_gemm(enum blas_op ta, enum blas_op tb, int m, int n, int k, real alpha
 #else
     cblas_sgemm(CblasRowMajor, opa, opb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 #endif
+}
+
+#ifdef PEFTLAB_F64
+
+static bool by_unit(int m, int n, int k) { return m < 0 && n < 0 && k < 0; }
+#define SPLIT_GEMM(...) ((void)0)
+
+#else
+
+static bool by_unit(int m, int n, int k) { return split_gemm_available() && split_gemm_pays(m, n, k); }
+#define SPLIT_GEMM(...) split_gemm(__VA_ARGS__)
+
+#endif
+
+const char *blas_gemm_name(void) { return by_unit(1 << 10, 1 << 10, 1 << 10) ? "amx" : "openblas"; }
+
+void blas_gemm(enum blas_op ta, enum blas_op tb, int m, int n, int k, real alpha, const real *a, int lda,
+               const real *b, int ldb, real beta, real *c, int ldc)
+{
+    if (by_unit(m, n, k))
+        SPLIT_GEMM(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, NULL, c, ldc);
+    else
+        blas_gemm_openblas(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+/* The bias goes first: OpenBLAS would fill with zeros what it adds to. */
+void blas_linear(int m, int n, int k, const real *x, const real *w, const real *bias, real *y)
+{
+    if (by_unit(m, n, k)) {
+        SPLIT_GEMM(BLAS_N, BLAS_T, m, n, k, 1, x, k, w, k, 0, bias, y, n);
+        return;
+    }
+    fill_rows(m, n, bias, y);
+    blas_gemm_openblas(BLAS_N, BLAS_T, m, n, k, 1, x, k, w, k, 1, y, n);
 }
 
 void blas_gram(enum blas_op ta, int n, int k, const real *a, int lda, real *c, int ldc)

@@ -13,6 +13,16 @@ enum blas_op { BLAS_N, BLAS_T };
 void blas_gemm(enum blas_op ta, enum blas_op tb, int m, int n, int k, real alpha, const real *a, int lda,
                const real *b, int ldb, real beta, real *c, int ldc);
 
+/* Y [m,n] = X [m,k] Wᵀ + bias [n] in every row, W [n,k]. */
+void blas_linear(int m, int n, int k, const real *x, const real *w, const real *bias, real *y);
+
+/* OpenBLAS's own product, whatever else blas_gemm may use: the rate that `bench` compares with. */
+void blas_gemm_openblas(enum blas_op ta, enum blas_op tb, int m, int n, int k, real alpha, const real *a, int lda,
+                        const real *b, int ldb, real beta, real *c, int ldc);
+
+/* What large products of floats are computed by: "openblas", or "amx" (models/split_gemm.h). */
+const char *blas_gemm_name(void);
+
 /* C [n,n] += op(A) [n,k] * op(A)ᵀ, the entries on and above the diagonal alone. */
 void blas_gram(enum blas_op ta, int n, int k, const real *a, int lda, real *c, int ldc);
 

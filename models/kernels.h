@@ -14,6 +14,9 @@
 /* y [rows, cols] += bias [cols] in each row. */
 void add_bias(int rows, int cols, const real *bias, real *y);
 
+/* Each row of y [rows, cols] = row [cols]. */
+void fill_rows(int rows, int cols, const real *row, real *y);
+
 /* y [rows, cols] = x * scale [cols] (+ bias [cols]) in each row; bias NULL: none; y may be x. */
 void scale_columns(int rows, int cols, const real *x, const real *scale, const real *bias, real *y);
 

@@ -19,6 +19,13 @@ static void k_add_bias(int rows, int cols, const real *bias, real *y)
     }
 }
 
+static void k_fill_rows(int rows, int cols, const real *row, real *y)
+{
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < rows; r++)
+        memcpy(y + (size_t)r * (size_t)cols, row, (size_t)cols * sizeof *y);
+}
+
 /* One row; restrict holds for y alone: in place, x is NULL. */
 static void scale_row(int n, const real *x, const real *restrict scale, const real *restrict bias, real *restrict y)
 {

@@ -6,6 +6,7 @@
 
 #define KERNEL_LIST(X)                                                                                                 \
     X(add_bias, (int rows, int cols, const real *bias, real *y), (rows, cols, bias, y))                                \
+    X(fill_rows, (int rows, int cols, const real *row, real *y), (rows, cols, row, y))                                 \
     X(scale_columns, (int rows, int cols, const real *x, const real *scale, const real *bias, real *y),                \
       (rows, cols, x, scale, bias, y))                                                                                 \
     X(add_scaled_columns, (int rows, int cols, const real *x, const real *scale, real *y), (rows, cols, x, scale, y))  \

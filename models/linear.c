@@ -8,8 +8,7 @@
 
 void linear_plain_forward(const struct linear *l, int tokens, const real *x, real *y)
 {
-    blas_gemm(BLAS_N, BLAS_T, tokens, l->out, l->in, 1, x, l->in, param_wide(l->w), l->in, 0, y, l->out);
-    add_bias(tokens, l->out, l->b->w, y);
+    blas_linear(tokens, l->out, l->in, x, param_wide(l->w), l->b->w, y);
 }
 
 void linear_forward(const struct linear *l, struct pass *p, int tokens, const real *x, real *y)
