@@ -14,7 +14,7 @@
  * that a panel of A stays in the first-level cache and COLUMNS of B in the second, where larger ones lost more than
  * the passes over C cost. Every element of C is summed by one thread in the order of k.
  */
-#define _DEFAULT_SOURCE /* syscall */
+#define _DEFAULT_SOURCE /* syscall, madvise */
 #include "models/split_gemm.h"
 
 #ifdef PEFTLAB_AMX
@@ -24,6 +24,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,9 +39,10 @@ enum {
     STEP_SIZE = 2 * PARTS * TILE_SIZE, /* of a panel, for DEPTH of k: part 1 of both tiles, part 2, part 3 */
     K_BLOCK = 128,
     PANEL_SIZE = K_BLOCK / DEPTH * STEP_SIZE,
-    COLUMNS = 512,                    /* of C that are finished before the next panel of A  */
+    COLUMNS = 1024,                   /* of C that are finished before the next panel of A  */
     SHARED_PANELS = 128,              /* of A, and of B, packed at a time                   */
     OWN_PANELS = 16,                  /* the same for a thread that works alone             */
+    HUGE_PAGE = 2 << 20,
     MAX_THREADS = 64                  /* of a parallel region whose threads work alone      */
 };
 
@@ -50,6 +52,10 @@ static const struct {
     uint16_t bytes_of_row[16];
     uint8_t rows[16];
 } tile_config = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+
+/* Where panels go; touched as far as they are used. Shared by a team, or one for each thread of a parallel region. */
+static _Alignas(HUGE_PAGE) uint16_t shared_a[SHARED_PANELS * PANEL_SIZE], shared_b[SHARED_PANELS * PANEL_SIZE];
+static _Alignas(64) uint16_t own[MAX_THREADS][2][OWN_PANELS * PANEL_SIZE];
 
 /* ---- availability ------------------------------------------------------------------------------------------------ */
 
@@ -79,8 +85,11 @@ bool split_gemm_available(void)
 {
     enum { UNKNOWN, NO, YES };
     static _Atomic int known = UNKNOWN; /* asked once: the answer cannot change */
-    if (known == UNKNOWN)
+    if (known == UNKNOWN) {
         known = wanted() && cpu_has_unit() && granted() ? YES : NO;
+        (void)madvise(shared_a, sizeof shared_a, MADV_HUGEPAGE);
+        (void)madvise(shared_b, sizeof shared_b, MADV_HUGEPAGE);
+    }
     return known == YES;
 }
 
@@ -92,10 +101,6 @@ bool split_gemm_pays(int m, int n, int k)
 }
 
 /* ---- packing ----------------------------------------------------------------------------------------------------- */
-
-/* Where panels go; touched as far as they are used. Shared by a team, or one for each thread of a parallel region. */
-static _Alignas(64) uint16_t shared_a[SHARED_PANELS * PANEL_SIZE], shared_b[SHARED_PANELS * PANEL_SIZE];
-static _Alignas(64) uint16_t own[MAX_THREADS][2][OWN_PANELS * PANEL_SIZE];
 
 static inline __m512 widen(__m256i bf16)
 {

@@ -61,8 +61,8 @@ static double worst(const struct shape *s, enum blas_op ta, enum blas_op tb, flo
     return most;
 }
 
-/* Sums of floats are off by a few units in the last place (2^-23 = 1.2e-7) of the sum of their terms; a product left out
- * of the six would leave 2^-16 = 1.5e-5. */
+/* Sums of floats are off by a few units in the last place (2^-23 = 1.2e-7) of the sum of their terms; a product left
+ * out of the six would leave 2^-16 = 1.5e-5. */
 TEST(products_are_as_accurate_as_in_float)
 {
     need_the_unit();
@@ -71,7 +71,8 @@ TEST(products_are_as_accurate_as_in_float)
             bool big = shapes[i].m > 4000 || shapes[i].n > 4000;
             if (big && form > 1)
                 continue;
-            ASSERT_NEAR(worst(&shapes[i], form & 1 ? BLAS_T : BLAS_N, form & 2 ? BLAS_T : BLAS_N, 1, 0, false), 0, 8e-7);
+            enum blas_op a = form & 1 ? BLAS_T : BLAS_N, b = form & 2 ? BLAS_T : BLAS_N;
+            ASSERT_NEAR(worst(&shapes[i], a, b, 1, 0, false), 0, 8e-7);
         }
 }
 
