@@ -17,7 +17,7 @@ static void evaluate_rows(struct session *s, const struct dataset *d, size_t fro
     size_t labels = (size_t)s->model.config.num_labels;
     struct batch piece;
     for (size_t at = from, done = from; packer_next(&s->packer, d, NULL, to, s->piece_tokens, &at, &piece); done = at) {
-        struct pass pass = {.batch = &piece, .seed = s->spec->seed, .loss_examples = 1};
+        struct pass pass = {.batch = &piece, .seed = s->spec->seed, .loss_examples = 1, .forward_only = true};
         const real *z = model_forward(&s->model, s->ws, &pass);
         *sum += model_loss(&s->model, s->ws, &pass);
         for (size_t i = 0; i < (size_t)piece.n_seq * labels; i++)

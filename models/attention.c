@@ -73,7 +73,7 @@ static void copy_slice(const struct task *t, const real *from, real *to)
 
 /*
  * With P the probabilities, D = dropout(P), S the scores:
- * dV = Dᵀ dctx, dD = dctx Vᵀ, dP = dD through the mask, dS = P * (dP - rowsum(P * dP)), dQ = dS K / sqrt(d),
+ * dV = Dᵀ dctx, dD = dctx Vᵀ, dS = D * dD - P * rowsum(D * dD) (the mask of dD is that of D), dQ = dS K / sqrt(d),
  * dK = dSᵀ Q / sqrt(d). Each is written over what it no longer needs.
  */
 static void task_backward(const struct task *t, const real *dctx, real *q, real *k, real *v, real *scratch)
@@ -81,12 +81,15 @@ static void task_backward(const struct task *t, const real *dctx, real *q, real 
     size_t square = (size_t)t->len * (size_t)t->len;
     real *p = scratch, *dropped = p + square, *dp = dropped + square, *slice = dp + square;
     probabilities(t, q, k, p);
-    memcpy(dropped, p, square * sizeof *p);
-    drop(t, dropped);
+    if (t->dropout.p > 0) {
+        memcpy(dropped, p, square * sizeof *p);
+        drop(t, dropped);
+    } else {
+        dropped = p;
+    }
     blas_gemm(BLAS_N, BLAS_T, t->len, t->len, t->d, 1, dctx + t->at, t->ld, v + t->at, t->ld, 0, dp, t->len);
-    drop(t, dp);
     blas_gemm(BLAS_T, BLAS_N, t->len, t->d, t->len, 1, dropped, t->len, dctx + t->at, t->ld, 0, v + t->at, t->ld);
-    softmax_backward_rows(t->len, t->len, p, dp, dp);
+    softmax_backward_rows(t->len, t->len, p, dropped, dp, dp);
     blas_gemm(BLAS_N, BLAS_N, t->len, t->d, t->len, t->scale, dp, t->len, k + t->at, t->ld, 0, slice, t->d);
     blas_gemm(BLAS_T, BLAS_N, t->len, t->d, t->len, t->scale, dp, t->len, q + t->at, t->ld, 0, k + t->at, t->ld);
     copy_slice(t, slice, q);

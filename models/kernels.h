@@ -26,8 +26,11 @@ void add_scaled_columns(int rows, int cols, const real *x, const real *scale, re
 /* GELU with the exact erf: y = x Phi(x). In fp32 Phi comes from a rational form good to 3e-7; y may be x. */
 void gelu_forward(size_t n, const real *x, real *y);
 
-/* dx = dy * (Phi(x) + x phi(x)); dx may be dy. */
-void gelu_backward(size_t n, const real *x, const real *dy, real *dx);
+/* y = x Phi(x), and x becomes GELU's slope Phi(x) + x phi(x), for the price of little more than one of them. */
+void gelu_and_slope(size_t n, real *x, real *y);
+
+/* y *= x. */
+void multiply(size_t n, const real *x, real *y);
 
 /* LayerNorm over the columns (biased variance, as torch): xhat = (x - mean) * rstd, y = xhat * w + b. xhat may be x; y
  * may be NULL. rstd [rows]. */
@@ -44,8 +47,9 @@ void layernorm_backward(int rows, int cols, const real *xhat, const real *rstd, 
 /* Softmax of each row in place. */
 void softmax_rows(int rows, int cols, real *x);
 
-/* dx = p * (dp - sum(dp * p)) row by row; dx may be dp. */
-void softmax_backward_rows(int rows, int cols, const real *p, const real *dp, real *dx);
+/* With q = p * mask the probabilities after dropout and dq their gradient, row by row: dx = q * dq - p * sum(q * dq);
+ * dx may be dq, and q is p without dropout. */
+void softmax_backward_rows(int rows, int cols, const real *p, const real *q, const real *dq, real *dx);
 
 /* out[c] += sum over rows of a[., c], or of a[., c] * b[., c]. */
 void add_column_sums(int rows, int cols, const real *a, real *out);
@@ -57,10 +61,11 @@ void tanh_forward(size_t n, const real *x, real *y);
 void tanh_backward(size_t n, const real *y, const real *dy, real *dx);
 
 /*
- * Inverted dropout with counter-based masks: element i of a sequence is kept when word i % 4 of Philox under `key`,
- * with counter (i / 4, row, site, step), is at least p * 2^32; kept values are divided by 1 - p. The mask depends on
- * nothing else: not on packing, order, pieces or threads. Applies, in place, to n elements of the
- * sequence, the first of which has number `from`.
+ * Inverted dropout with counter-based masks: element i of a sequence has 16 bits of its own, half i / 64 % 8 of the
+ * eight halves (low before high) of Philox under `key` with counter (i / 512 * 64 + i % 64, row, site, step). It is
+ * kept when they are at least P = round(p * 2^16), and divided by 1 - P / 2^16: the expectation is exact, p right to
+ * 2^-17. The mask depends on nothing else: not on packing, order, pieces or threads. Applies, in place, to n elements
+ * of the sequence, the first of which has number `from`.
  */
 struct dropout {
     struct rng_key key;

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#include <omp.h>
+
 #include "models/vmath.h"
 
 static void k_add_bias(int rows, int cols, const real *bias, real *y)
@@ -71,16 +73,27 @@ static void k_gelu_forward(size_t n, const real *x, real *y)
     }
 }
 
-static void k_gelu_backward(size_t n, const real *x, const real *dy, real *dx)
+static void k_gelu_and_slope(size_t n, real *x, real *y)
 {
     const real inv_sqrt_2pi = (real)0.39894228040143267794;
 #pragma omp parallel for schedule(static)
     for (size_t from = 0; from < n; from += SLICE) {
         size_t to = from + SLICE < n ? from + SLICE : n;
         for (size_t i = from; i < to; i++) {
-            real density = inv_sqrt_2pi * vm_exp((real)-0.5 * x[i] * x[i]);
-            dx[i] = dy[i] * (vm_normal_cdf(x[i]) + x[i] * density);
+            real v = x[i], cdf = vm_normal_cdf(v);
+            y[i] = v * cdf;
+            x[i] = cdf + v * inv_sqrt_2pi * vm_exp((real)-0.5 * v * v);
         }
+    }
+}
+
+static void k_multiply(size_t n, const real *x, real *y)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t from = 0; from < n; from += SLICE) {
+        size_t to = from + SLICE < n ? from + SLICE : n;
+        for (size_t i = from; i < to; i++)
+            y[i] *= x[i];
     }
 }
 
@@ -166,12 +179,28 @@ static void k_layernorm_backward(int rows, int cols, const real *xhat, const rea
     }
 }
 
+/* In LANES maxima, as sum(): a single one would be a chain of dependent comparisons. */
+static real largest(int n, const real *x)
+{
+    real lane[LANES], top;
+    for (int j = 0; j < LANES; j++)
+        lane[j] = x[0];
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+    top = lane[0];
+    for (int j = 1; j < LANES; j++)
+        top = lane[j] > top ? lane[j] : top;
+    for (; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    return top;
+}
+
 static void k_softmax_rows(int rows, int cols, real *x)
 {
     for (int r = 0; r < rows; r++) {
-        real *xr = x + (size_t)r * (size_t)cols, top = xr[0];
-        for (int c = 1; c < cols; c++)
-            top = xr[c] > top ? xr[c] : top;
+        real *xr = x + (size_t)r * (size_t)cols, top = largest(cols, xr);
         for (int c = 0; c < cols; c++)
             xr[c] = vm_exp(xr[c] - top);
         real inv = 1 / sum(cols, xr);
@@ -180,24 +209,33 @@ static void k_softmax_rows(int rows, int cols, real *x)
     }
 }
 
-static void k_softmax_backward_rows(int rows, int cols, const real *p, const real *dp, real *dx)
+static void k_softmax_backward_rows(int rows, int cols, const real *p, const real *q, const real *dq, real *dx)
 {
     for (int r = 0; r < rows; r++) {
-        const real *pr = p + (size_t)r * (size_t)cols, *dr = dp + (size_t)r * (size_t)cols;
-        real *out = dx + (size_t)r * (size_t)cols, along = dot(cols, pr, dr);
+        size_t at = (size_t)r * (size_t)cols;
+        const real *pr = p + at, *qr = q + at, *dr = dq + at;
+        real *out = dx + at, along = dot(cols, qr, dr);
         for (int c = 0; c < cols; c++)
-            out[c] = pr[c] * (dr[c] - along);
+            out[c] = qr[c] * dr[c] - pr[c] * along;
     }
 }
 
-/* Columns in strips, rows in order inside a strip: each sum is one thread's, in token order. */
-enum { STRIP = 64 };
+/* Columns in strips, rows in order inside a strip: each sum is one thread's, in token order. Strips are wide, so that
+ * a row is read in long runs, but leave something for every thread. */
+enum { STRIP = 1024 };
+
+static int strip_of(int cols)
+{
+    int threads = omp_get_max_threads(), each = ((cols + threads - 1) / threads + LANES - 1) / LANES * LANES;
+    return each < STRIP ? each : STRIP;
+}
 
 static void k_add_column_sums(int rows, int cols, const real *a, real *out)
 {
+    const int strip = strip_of(cols);
 #pragma omp parallel for schedule(static)
-    for (int from = 0; from < cols; from += STRIP) {
-        int n = cols - from < STRIP ? cols - from : STRIP;
+    for (int from = 0; from < cols; from += strip) {
+        int n = cols - from < strip ? cols - from : strip;
         real s[STRIP] = {0};
         for (int r = 0; r < rows; r++)
             for (int c = 0; c < n; c++)
@@ -209,9 +247,10 @@ static void k_add_column_sums(int rows, int cols, const real *a, real *out)
 
 static void k_add_column_dots(int rows, int cols, const real *a, const real *b, real *out)
 {
+    const int strip = strip_of(cols);
 #pragma omp parallel for schedule(static)
-    for (int from = 0; from < cols; from += STRIP) {
-        int n = cols - from < STRIP ? cols - from : STRIP;
+    for (int from = 0; from < cols; from += strip) {
+        int n = cols - from < strip ? cols - from : strip;
         real s[STRIP] = {0};
         for (int r = 0; r < rows; r++) {
             size_t at = (size_t)r * (size_t)cols + (size_t)from;
@@ -247,7 +286,7 @@ static void k_tanh_backward(size_t n, const real *y, const real *dy, real *dx)
 
 /* Philox4x32-10 (Salmon et al., SC'11) on BLOCKS counters at a time, so that it vectorises: word[w][j] is word w of
  * block first + j. The same bits as rng_block, which a test compares. */
-enum { BLOCKS = 16 };
+enum { BLOCKS = 64 };
 
 static void philox_blocks(const struct dropout *d, uint32_t row, uint32_t first, uint32_t word[4][BLOCKS])
 {
@@ -269,20 +308,30 @@ static void philox_blocks(const struct dropout *d, uint32_t row, uint32_t first,
         }
 }
 
+/* What 512 elements are multiplied with, 64 from each half of the words. */
+static void dropout_factors(const struct dropout *d, uint32_t row, uint32_t group, uint32_t limit, real scale,
+                            real factor[8 * BLOCKS])
+{
+    uint32_t word[4][BLOCKS];
+    philox_blocks(d, row, group * BLOCKS, word);
+    for (int w = 0; w < 4; w++) {
+        for (int j = 0; j < BLOCKS; j++)
+            factor[2 * w * BLOCKS + j] = (word[w][j] & 0xffff) >= limit ? scale : 0;
+        for (int j = 0; j < BLOCKS; j++)
+            factor[(2 * w + 1) * BLOCKS + j] = word[w][j] >> 16 >= limit ? scale : 0;
+    }
+}
+
 /* Elements [from, to) of a sequence; x points at the first of them. */
 static void dropout_run(const struct dropout *d, uint32_t row, size_t from, size_t to, real *x)
 {
-    enum { MASK = 4 * BLOCKS };
-    const uint32_t limit = (uint32_t)(d->p * 0x1p32);
-    const real scale = (real)(1 / (1 - d->p));
+    enum { GROUP = 8 * BLOCKS };
+    const uint32_t limit = (uint32_t)(d->p * 0x1p16 + .5);
+    const real scale = (real)(1 / (1 - limit / 0x1p16));
     for (size_t i = from; i < to;) {
-        uint32_t word[4][BLOCKS];
-        real factor[MASK];
-        size_t begin = i / MASK * MASK, end = begin + MASK < to ? begin + MASK : to;
-        philox_blocks(d, row, (uint32_t)(begin / 4), word);
-        for (int j = 0; j < BLOCKS; j++)
-            for (int w = 0; w < 4; w++)
-                factor[4 * j + w] = word[w][j] >= limit ? scale : 0;
+        real factor[GROUP];
+        size_t begin = i / GROUP * GROUP, end = begin + GROUP < to ? begin + GROUP : to;
+        dropout_factors(d, row, (uint32_t)(begin / GROUP), limit, scale, factor);
         for (; i < end; i++)
             x[i - from] *= factor[i - begin];
     }

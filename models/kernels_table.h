@@ -11,7 +11,8 @@
       (rows, cols, x, scale, bias, y))                                                                                 \
     X(add_scaled_columns, (int rows, int cols, const real *x, const real *scale, real *y), (rows, cols, x, scale, y))  \
     X(gelu_forward, (size_t n, const real *x, real *y), (n, x, y))                                                     \
-    X(gelu_backward, (size_t n, const real *x, const real *dy, real *dx), (n, x, dy, dx))                              \
+    X(gelu_and_slope, (size_t n, real *x, real *y), (n, x, y))                                                         \
+    X(multiply, (size_t n, const real *x, real *y), (n, x, y))                                                         \
     X(layernorm_forward,                                                                                               \
       (int rows, int cols, real eps, const real *x, const real *w, const real *b, real *xhat, real *rstd, real *y),    \
       (rows, cols, eps, x, w, b, xhat, rstd, y))                                                                       \
@@ -21,7 +22,8 @@
       (int rows, int cols, const real *xhat, const real *rstd, const real *w, const real *dy, real *dx),               \
       (rows, cols, xhat, rstd, w, dy, dx))                                                                             \
     X(softmax_rows, (int rows, int cols, real *x), (rows, cols, x))                                                    \
-    X(softmax_backward_rows, (int rows, int cols, const real *p, const real *dp, real *dx), (rows, cols, p, dp, dx))   \
+    X(softmax_backward_rows, (int rows, int cols, const real *p, const real *q, const real *dq, real *dx),             \
+      (rows, cols, p, q, dq, dx))                                                                                      \
     X(add_column_sums, (int rows, int cols, const real *a, real *out), (rows, cols, a, out))                           \
     X(add_column_dots, (int rows, int cols, const real *a, const real *b, real *out), (rows, cols, a, b, out))         \
     X(add_to, (size_t n, const real *x, real *y), (n, x, y))                                                           \

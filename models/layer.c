@@ -57,6 +57,17 @@ static bool insert_backward(const struct insert *i, bool after_residual, const s
            i->ops->backward(i, p, p->batch->n_tok, kept, d, ws->panels, e);
 }
 
+/* Where backward needs GELU's slope alone, it is kept in the place of u. */
+static void activate(const struct model *m, struct workspace *ws, const struct pass *p, int layer)
+{
+    struct layer_state *s = &ws->layer[layer];
+    bool backward = !p->forward_only && layer >= ws->floor;
+    if (backward && !linear_needs_input(&m->block[layer].output, p->probe))
+        gelu_and_slope(wide_size(m, p), s->u, ws->wide);
+    else
+        gelu_forward(wide_size(m, p), s->u, ws->wide);
+}
+
 void layer_forward(const struct model *m, struct workspace *ws, struct pass *p, int layer, const real *x, real *y)
 {
     const struct block *k = &m->block[layer];
@@ -73,7 +84,7 @@ void layer_forward(const struct model *m, struct workspace *ws, struct pass *p, 
     insert_forward(&k->attention_insert, true, p, s->xhat1, s->attention_kept);
     norm_forward(m, p, &k->attention_norm, s->xhat1, s->rstd1, ws->x1);
     linear_forward(&k->intermediate, p, tokens, ws->x1, s->u);
-    gelu_forward(wide_size(m, p), s->u, ws->wide);
+    activate(m, ws, p, layer);
     linear_forward(&k->output, p, tokens, ws->wide, s->xhat2);
     drop(m, p, site_output(layer), s->xhat2);
     insert_forward(&k->output_insert, false, p, s->xhat2, s->output_kept);
@@ -101,12 +112,12 @@ static bool feed_forward_backward(const struct model *m, struct workspace *ws, s
     bool gelu_wanted = linear_needs_input(&k->output, p->probe);
     real *dg = k->output.ops ? ws->wide2 : ws->wide; /* overrides still read gelu(u) when dx is there */
     if (gelu_wanted)
-        gelu_forward(wide_size(m, p), s->u, ws->wide);
+        gelu_and_slope(wide_size(m, p), s->u, ws->wide);
     TRY(linear_backward(&k->output, p, tokens, gelu_wanted ? ws->wide : NULL, ws->tmp,
                         lowest < FLOOR_OUTPUT ? dg : NULL, 0, ws->panels, e));
     if (lowest == FLOOR_OUTPUT)
         return true;
-    gelu_backward(wide_size(m, p), s->u, dg, dg);
+    multiply(wide_size(m, p), s->u, dg);
 
     bool x1_wanted = linear_needs_input(&k->intermediate, p->probe);
     if (x1_wanted)

@@ -96,6 +96,7 @@ struct pass {
     int loss_examples;      /* examples of the logical batch: the loss is a sum over its examples divided by this */
     struct tap *tap;        /* NULL, or shown the dense gradient of tapped parameters  */
     double *losses;         /* NULL, or room for the loss of each of its examples by itself [n_seq] */
+    bool forward_only;      /* no backward follows                                     */
     bool probe;             /* backward leaves all requested gradients alone: only the tap sees any */
     real *scratch;          /* room for linear_ops, set by the workspace               */
     real *const *kept;      /* [n_sites] what linear_ops keep; NULL where backward has to compute it again, as it has

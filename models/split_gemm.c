@@ -157,6 +157,9 @@ static inline void transpose(__m512i r[TILE])
     }
 }
 
+/* What the next panel will read; it may lie behind the end of the matrix, where this does nothing. */
+static inline void fetch(const float *x) { _mm_prefetch((const char *)x, _MM_HINT_T0); }
+
 static inline __mmask16 first(int n)
 {
     return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
@@ -177,6 +180,8 @@ static void pack_rows(const float *x, size_t ld, int n, int depth, __m512 scale,
 {
     __m512i tile[PARTS][TILE];
     for (int r = 0; r < TILE; r++) {
+        fetch(x + (size_t)(r + PANEL) * ld);
+        fetch(x + (size_t)(r + PANEL) * ld + TILE);
         __m512i part[PARTS];
         __m512 low = _mm512_setzero_ps(), high = low;
         if (r < n) {
@@ -196,6 +201,8 @@ static void pack_columns(const float *x, size_t ld, int n, int depth, __m512 sca
 {
     __m512i tile[PARTS][TILE];
     for (int p = 0; p < TILE; p++) {
+        fetch(x + (size_t)(2 * p) * ld + PANEL);
+        fetch(x + (size_t)(2 * p + 1) * ld + PANEL);
         __m512i part[PARTS];
         __m512 even = _mm512_setzero_ps(), odd = even;
         if (2 * p < depth)

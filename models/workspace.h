@@ -11,7 +11,7 @@ struct layer_state {
     real *q, *k, *v;     /* [T, H]; backward replaces them by their gradients */
     real *ctx;           /* [T, H] input of attention.output.dense            */
     real *xhat1, *rstd1; /* [T, H], [T] normalised rows of attention.output.LayerNorm */
-    real *u;             /* [T, intermediate] before GELU                     */
+    real *u;             /* [T, intermediate] before GELU, then its slope     */
     real *xhat2, *rstd2; /* of output.LayerNorm                               */
     real *attention_kept, *output_kept; /* what inserts keep                  */
 };
