@@ -173,8 +173,10 @@ static const struct bench_record *full_of(struct cli_call *c, const struct bench
 static bool print_machine(struct cli_call *c, const struct bench_record *r, struct err *e)
 {
     const struct values *m = &r->meta;
-    char *line = arena_printf(c->arena, e, "%s, %lld thread%s; OpenBLAS kernel %s; kernels %s; peftlab %s (%.8s)\n",
+    char *line = arena_printf(c->arena, e,
+                              "%s, %lld thread%s; products by %s; OpenBLAS kernel %s; kernels %s; peftlab %s (%.8s)\n",
                               values_get_string(m, "cpu", "?"), r->threads, r->threads == 1 ? "" : "s",
+                              values_get_string(m, "products", "?"),
                               values_get_string(m, "blas_core", "?"), values_get_string(m, "kernels", "?"),
                               values_get_string(m, "program_version", "?"), values_get_string(m, "git_commit", "?"));
     TRY(line && cli_print(c, line, e));

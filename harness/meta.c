@@ -39,6 +39,7 @@ bool meta_machine(struct values *m, int threads, struct err *e)
            values_string(m, "git_commit", BUILD_COMMIT, e) && values_bool(m, "git_dirty", BUILD_DIRTY, e) &&
            values_string(m, "compiler", BUILD_COMPILER, e) && values_string(m, "compiler_flags", BUILD_FLAGS, e) &&
            values_string(m, "blas_config", blas_config(), e) && values_string(m, "blas_core", blas_corename(), e) &&
+           values_string(m, "products", blas_gemm_name(), e) &&
            values_string(m, "kernels", kernels_isa(), e) && values_string(m, "cpu", cpu, e) &&
            values_string(m, "system", os.sysname, e) && values_string(m, "system_release", os.release, e) &&
            values_int(m, "threads", threads, e);

@@ -97,7 +97,8 @@ bool train_step(struct session *s, struct step_sums *sums, struct err *e)
     part = clock_seconds();
     if (!isfinite(sums->loss))
         return diverged(s, "the loss", sums->loss, e);
-    double norm = clip_grad_norm(&s->model.params, s->spec->train.max_grad_norm);
+    const double most = s->spec->train.max_grad_norm;
+    double norm = s->method->step ? clip_grad_norm(&s->model.params, most) : grad_norm(&s->model.params);
     lap(s, STEP_CLIP, &part);
     if (!isfinite(norm))
         return diverged(s, "the gradient's norm", norm, e);
@@ -105,7 +106,7 @@ bool train_step(struct session *s, struct step_sums *sums, struct err *e)
     if (s->method->step)
         TRY(s->method->step(s->state, &s->menv, factor, e));
     else
-        optim_step(s->optim, factor);
+        optim_step_scaled(s->optim, factor, clip_factor(norm, most));
     lap(s, STEP_OPTIMIZER, &part);
     TRY(record_step(s, sums, factor, norm, clock_seconds() - since, e));
     s->step++;

@@ -51,12 +51,16 @@ static void scale(real *v, size_t n, real factor)
         v[i] *= factor;
 }
 
+double clip_factor(double norm, double max_norm)
+{
+    double factor = max_norm / (norm + 1e-6);
+    return max_norm <= 0 || !isfinite(norm) || factor >= 1 ? 1 : factor;
+}
+
 double clip_grad_norm(struct param_list *params, double max_norm)
 {
-    double norm = grad_norm(params), factor = max_norm / (norm + 1e-6);
-    if (max_norm <= 0 || !isfinite(norm) || factor >= 1)
-        return norm;
-    for (size_t i = 0; i < params->n; i++)
+    double norm = grad_norm(params), factor = clip_factor(norm, max_norm);
+    for (size_t i = 0; i < params->n && factor < 1; i++)
         scale(params->item[i]->grad.v, params->item[i]->grad.size, (real)factor);
     return norm;
 }

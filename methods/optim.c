@@ -155,6 +155,7 @@ struct walk {
     const struct optim *o;
     const struct slot *s;
     const struct optim_rates *r;
+    real scale; /* of gradients */
     bool decays_to_init;
 };
 
@@ -169,13 +170,22 @@ static struct optim_run part(const struct walk *k, size_t at, real *w, size_t n)
                                   k->s->state[1] ? k->s->state[1] + at : NULL}};
 }
 
+/* Scaled while they are read anyway. */
+static void run(const struct walk *k, const struct optim_run *x, real *g)
+{
+    if (k->scale != 1)
+        for (size_t i = 0; i < x->n; i++)
+            g[i] *= k->scale;
+    k->o->rule->run(k->r, x);
+}
+
 /* A long run, cut for the threads. */
 static void step_run(const struct walk *k, real *w, size_t compact, size_t length)
 {
 #pragma omp parallel for schedule(static) if (length > 4 * CHUNK)
     for (size_t at = 0; at < length; at += CHUNK) {
         struct optim_run x = part(k, compact + at, w + at, length - at < CHUNK ? length - at : CHUNK);
-        k->o->rule->run(k->r, &x);
+        run(k, &x, k->s->p->grad.v + compact + at);
     }
 }
 
@@ -191,7 +201,7 @@ static void step_entries(const struct walk *k)
         for (size_t i = 0; i < n; i++)
             w[i] = p->w[idx[i]];
         struct optim_run x = part(k, at, w, n);
-        k->o->rule->run(k->r, &x);
+        run(k, &x, p->grad.v + at);
         for (size_t i = 0; i < n; i++)
             p->w[idx[i]] = w[i];
     }
@@ -203,12 +213,12 @@ static void step_neighbours(void *u, const struct param *p, size_t at, size_t co
 }
 
 /* compact: what moves, NULL for the weights themselves. */
-static void step_slot(const struct optim *o, struct slot *s, real *compact, double schedule)
+static void step_slot(const struct optim *o, struct slot *s, real *compact, double schedule, double scale)
 {
     struct optim_rates r;
     s->t += 1;
     o->rule->rates(&o->options, s->learning_rate * schedule, s->weight_decay, s->t, &r);
-    struct walk k = {.o = o, .s = s, .r = &r, .decays_to_init = s->init && !compact};
+    struct walk k = {.o = o, .s = s, .r = &r, .scale = (real)scale, .decays_to_init = s->init && !compact};
     if (compact)
         step_run(&k, compact, 0, s->p->grad.size);
     else if (s->p->grad.form == GRAD_ENTRIES)
@@ -225,24 +235,26 @@ static struct slot *find_slot(struct optim *o, const struct param *p)
     return NULL;
 }
 
-void optim_step(struct optim *o, double schedule)
+void optim_step(struct optim *o, double schedule) { optim_step_scaled(o, schedule, 1); }
+
+void optim_step_scaled(struct optim *o, double schedule, double scale)
 {
     for (struct slot *s = o->slot; s < o->slot + o->n; s++)
-        step_slot(o, s, NULL, schedule);
+        step_slot(o, s, NULL, schedule, scale);
 }
 
 void optim_step_param(struct optim *o, const struct param *p, double schedule)
 {
     struct slot *s = find_slot(o, p);
     if (s)
-        step_slot(o, s, NULL, schedule);
+        step_slot(o, s, NULL, schedule, 1);
 }
 
 void optim_step_compact(struct optim *o, const struct param *p, real *compact, double schedule)
 {
     struct slot *s = find_slot(o, p);
     assert(s && compact);
-    step_slot(o, s, compact, schedule);
+    step_slot(o, s, compact, schedule, 1);
 }
 
 const struct optim_options *optim_options(const struct optim *o) { return &o->options; }

@@ -189,13 +189,15 @@ static bool per_matrix(struct smt *s, const struct method_env *env, struct err *
 }
 
 /* ranking: global. Until the probes have spoken, blocks are spread evenly. */
+static size_t share(const struct block_pool *p, size_t of) { return (p->keep * of + p->blocks - 1) / p->blocks; }
+
 static void per_pool(struct smt *s)
 {
     size_t before[2] = {0};
     for (size_t i = 0; i < s->n; i++) {
         const struct block_pool *p = &s->pool[s->site[i].pool];
         size_t *at = &before[s->site[i].pool], end = *at + s->site[i].blocks;
-        param_request_pooled(s->site[i].w, GRAD_BLOCKS, p->keep * end / p->blocks - p->keep * *at / p->blocks, s->side);
+        param_request_pooled(s->site[i].w, GRAD_BLOCKS, share(p, end) - share(p, *at), s->side);
         *at = end;
     }
 }

@@ -232,12 +232,20 @@ size_t param_trainable(const struct param_list *list, bool with_head)
     return n;
 }
 
+static void zero(real *v, size_t n)
+{
+    enum { SLICE = 1 << 16 };
+#pragma omp parallel for schedule(static) if (n > 4 * SLICE)
+    for (size_t at = 0; at < n; at += SLICE)
+        memset(v + at, 0, (n - at < SLICE ? n - at : SLICE) * sizeof *v);
+}
+
 void param_zero_grads(struct param_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {
         struct grad *g = &list->item[i]->grad;
         if (g->form != GRAD_NONE)
-            memset(g->v, 0, g->size * sizeof(real));
+            zero(g->v, g->size);
     }
 }
 

@@ -75,29 +75,34 @@ static bool cpu_has_unit(void)
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
-static bool wanted(void)
+enum use { UNKNOWN, NEVER, LARGE, ALWAYS };
+
+static enum use use_here(void)
 {
     const char *choice = getenv("PEFTLAB_GEMM");
-    return !choice || strcmp(choice, "openblas") != 0;
+    if ((choice && strcmp(choice, "openblas") == 0) || !cpu_has_unit() || !granted())
+        return NEVER;
+    (void)madvise(shared_a, sizeof shared_a, MADV_HUGEPAGE);
+    (void)madvise(shared_b, sizeof shared_b, MADV_HUGEPAGE);
+    return choice && strcmp(choice, "amx") == 0 ? ALWAYS : LARGE;
 }
 
-bool split_gemm_available(void)
+static enum use use(void)
 {
-    enum { UNKNOWN, NO, YES };
     static _Atomic int known = UNKNOWN; /* asked once: the answer cannot change */
-    if (known == UNKNOWN) {
-        known = wanted() && cpu_has_unit() && granted() ? YES : NO;
-        (void)madvise(shared_a, sizeof shared_a, MADV_HUGEPAGE);
-        (void)madvise(shared_b, sizeof shared_b, MADV_HUGEPAGE);
-    }
-    return known == YES;
+    if (known == UNKNOWN)
+        known = (int)use_here();
+    return (enum use)known;
 }
 
+bool split_gemm_available(void) { return use() != NEVER; }
+
+/* OpenBLAS shares products of more than 2^18 among threads, and their bits then hang on the number of these. */
 bool split_gemm_pays(int m, int n, int k)
 {
-    if (omp_in_parallel() && omp_get_thread_num() >= MAX_THREADS)
+    if (m == 0 || n == 0 || k == 0 || (omp_in_parallel() && omp_get_thread_num() >= MAX_THREADS))
         return false;
-    return m >= TILE && n >= TILE && k >= DEPTH && (double)m * n * k >= 96. * 96 * 64;
+    return use() == ALWAYS || (double)m * n * k > 0x1p18;
 }
 
 /* ---- packing ----------------------------------------------------------------------------------------------------- */
@@ -385,12 +390,12 @@ static struct share share_of(int thread, int threads, int down, int across)
 }
 
 /* By one thread of `threads`, all of which call it and meet at the barriers. Each packs its share of both operands and
- * computes a share of C: rows, or columns where there are few rows. */
+ * computes a share of C: of its longer side, so that what all of them read is the smaller operand. */
 static void by_team(const struct product *p, int thread, int threads, uint16_t *a, uint16_t *b)
 {
     int down = panels(p->m), across = panels(p->n);
     struct share packs = share_of(thread, threads, down, across), computes = packs;
-    if (down >= across || down >= 4 * threads)
+    if (down >= across)
         computes.j0 = 0, computes.j1 = across;
     else
         computes.i0 = 0, computes.i1 = down;

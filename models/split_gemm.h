@@ -10,10 +10,10 @@
 #include "models/blas.h"
 
 /* Has the processor the unit, does the system grant it, was it built in, and did nobody switch it off
- * (PEFTLAB_GEMM=openblas)? */
+ * (PEFTLAB_GEMM=openblas in the environment)? */
 bool split_gemm_available(void);
 
-/* Is a product of this size worth the packing? */
+/* Is a product of this size to be computed so? All are, with PEFTLAB_GEMM=amx: for tests. */
 bool split_gemm_pays(int m, int n, int k);
 
 /* The contract of blas_gemm, for m, n, k > 0 and where the unit is available; bias [n], or NULL, is added to every row
