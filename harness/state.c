@@ -108,10 +108,30 @@ static bool number(const struct safetensors *f, const char *key, double *value)
     return text && sscanf(text, "%la", value) == 1;
 }
 
+/* What bits hang on, of the machine that took the first steps and of this one. */
+static void compare_machines(const struct values *then, const struct values *now)
+{
+    static const char *const keys[] = {"blas_core", "products", "kernels"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *was = values_get_string(then, keys[i], ""), *is = values_get_string(now, keys[i], "");
+        if (strcmp(was, is) != 0)
+            log_warn("%s was %s in the steps before and is %s now: the last bits of results may differ", keys[i], was,
+                     is);
+    }
+    const struct value *was = values_find(then, "threads"), *is = values_find(now, "threads");
+    if (was && is && was->i != is->i)
+        log_warn("threads were %lld in the steps before and are %lld now: the last bits of results may differ", was->i,
+                 is->i);
+}
+
 static bool load_record(struct session *s, const struct safetensors *f, struct err *e)
 {
     const struct tensor *t = safetensors_need(f, "record", TENSOR_U8, -1, e);
-    return t && run_record_read_image(&s->record, s->apart, (struct io_piece){t->data, t->bytes}, f->path, e);
+    const struct values now = s->record.meta;
+    bool ok = t && run_record_read_image(&s->record, s->apart, (struct io_piece){t->data, t->bytes}, f->path, e);
+    if (ok)
+        compare_machines(&s->record.meta, &now);
+    return ok;
 }
 
 static bool load_from(struct session *s, const struct safetensors *f, struct arena *a, struct err *e)

@@ -11,29 +11,20 @@
 #include <math.h>
 #include <string.h>
 
+#include "models/philox.h"
 #include "models/vmath.h"
 
-enum { BLOCKS = 64, WORDS = 4, LANES = 16 }; /* fewer blocks, and the compiler unrolls instead of vectorising */
+enum { BLOCKS = PHILOX_BLOCKS, WORDS = 4, LANES = 16 };
 
-/* Philox4x32-10 (Salmon et al., SC'11) on BLOCKS counters at a time; rng_block's bits. */
 static inline void philox(struct rng_key key, uint32_t step, uint64_t first, uint32_t word[WORDS][BLOCKS])
 {
-    uint32_t k0 = key.k[0], k1 = key.k[1];
     for (uint32_t j = 0; j < BLOCKS; j++) {
         word[0][j] = (uint32_t)(first + j);
         word[1][j] = (uint32_t)((first + j) >> 32);
         word[2][j] = step;
         word[3][j] = 0;
     }
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
-        for (int j = 0; j < BLOCKS; j++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * word[0][j], p1 = (uint64_t)0xCD9E8D57u * word[2][j];
-            uint32_t w1 = word[1][j], w3 = word[3][j];
-            word[0][j] = (uint32_t)(p1 >> 32) ^ w1 ^ k0;
-            word[1][j] = (uint32_t)p1;
-            word[2][j] = (uint32_t)(p0 >> 32) ^ w3 ^ k1;
-            word[3][j] = (uint32_t)p0;
-        }
+    philox_rounds(key, word);
 }
 
 /* Of a positive normal number at most 1. */

@@ -9,6 +9,7 @@
 
 #include <omp.h>
 
+#include "models/philox.h"
 #include "models/vmath.h"
 
 static void k_add_bias(int rows, int cols, const real *bias, real *y)
@@ -284,28 +285,17 @@ static void k_tanh_backward(size_t n, const real *y, const real *dy, real *dx)
         dx[i] = dy[i] * (1 - y[i] * y[i]);
 }
 
-/* Philox4x32-10 (Salmon et al., SC'11) on BLOCKS counters at a time, so that it vectorises: word[w][j] is word w of
- * block first + j. The same bits as rng_block, which a test compares. */
-enum { BLOCKS = 64 };
+enum { BLOCKS = PHILOX_BLOCKS };
 
 static void philox_blocks(const struct dropout *d, uint32_t row, uint32_t first, uint32_t word[4][BLOCKS])
 {
-    uint32_t k0 = d->key.k[0], k1 = d->key.k[1];
     for (uint32_t j = 0; j < BLOCKS; j++) {
         word[0][j] = first + j;
         word[1][j] = row;
         word[2][j] = d->site;
         word[3][j] = d->step;
     }
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
-        for (int j = 0; j < BLOCKS; j++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * word[0][j], p1 = (uint64_t)0xCD9E8D57u * word[2][j];
-            uint32_t w1 = word[1][j], w3 = word[3][j];
-            word[0][j] = (uint32_t)(p1 >> 32) ^ w1 ^ k0;
-            word[1][j] = (uint32_t)p1;
-            word[2][j] = (uint32_t)(p0 >> 32) ^ w3 ^ k1;
-            word[3][j] = (uint32_t)p0;
-        }
+    philox_rounds(d->key, word);
 }
 
 /* What 512 elements are multiplied with, 64 from each half of the words. */

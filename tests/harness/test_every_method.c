@@ -11,10 +11,10 @@
 
 #include "base/io.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "harness/delta.h"
 #include "harness/reload.h"
 #include "harness/session.h"
+#include "tests/harness/small_run.h"
 
 static struct err e;
 static const struct run_env env = {.out = "out", .threads = 1};
@@ -46,7 +46,6 @@ static const char *const more[] = {
 static void set_up(void)
 {
     static const char *const files[] = {"config.json", "model.safetensors"};
-    struct text t = {.arena = test_arena()};
     char from[512], to[64];
     assert_int_equal(chdir(test_dir()), 0);
     ASSERT_OK(io_mkdirs("model", &e), &e);
@@ -55,10 +54,7 @@ static void set_up(void)
         snprintf(to, sizeof to, "model/%s", files[i]);
         ASSERT_OK(io_copy(test_arena(), from, to, &e), &e);
     }
-    ASSERT_OK(text_add(&t, &e, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"), &e);
-    for (char c = 'a'; c <= 'z'; c++)
-        ASSERT_OK(text_add(&t, &e, "%c\n##%c\n", c, c), &e);
-    test_file("model/vocab.txt", t.s);
+    test_file("model/vocab.txt", small_vocabulary());
     ASSERT_OK(io_mkdirs("out/runs", &e), &e);
 }
 
@@ -71,26 +67,12 @@ static struct run_spec *prepared(const char *model, const char *entry)
              "train: {max_steps: 12, batch_size: 8, max_seq_length: 24, learning_rate: 1.0e-2, weight_decay: 0.1,\n"
              "        hidden_dropout_prob: 0.1, save_steps: 5, eval_strategy: steps, eval_steps: 2}\n",
              model, entry);
-    test_file("spec.yaml", text);
-    struct spec *s = spec_read("spec.yaml", NULL, 0, 60, test_arena(), &e);
-    ASSERT_OK(s, &e);
-    ASSERT_OK(run_prepare(&s->run[0], &env, test_arena(), &e), &e);
-    return &s->run[0];
+    return small_prepared(text, &env);
 }
 
-static const char *file_of(const struct run_spec *r, const char *ending)
-{
-    const char *path = run_path(r, &env, ending, test_arena(), &e);
-    ASSERT_OK(path, &e);
-    return path;
-}
+static const char *file_of(const struct run_spec *r, const char *ending) { return small_file(r, &env, ending); }
 
-static struct run_record record_of(const struct run_spec *r)
-{
-    struct run_record record;
-    ASSERT_OK(run_record_read(&record, test_arena(), file_of(r, ".h5"), RUN_READ_ALL, &e), &e);
-    return record;
-}
+static struct run_record record_of(const struct run_spec *r) { return small_record(r, &env); }
 
 static void each(void (*check)(const char *entry))
 {

@@ -17,6 +17,7 @@
 #include "harness/session.h"
 #include "models/bf16.h"
 #include "models/safetensors.h"
+#include "tests/harness/small_run.h"
 
 static struct err e;
 static const struct run_env env = {.out = "out", .threads = 1};
@@ -68,19 +69,15 @@ static void write_models(void)
 static void set_up(void)
 {
     static const char *const dirs[] = {"raw", "plain", "narrow"};
-    struct text t = {.arena = test_arena()};
     log_set_level(LOG_QUIET);
     assert_int_equal(chdir(test_dir()), 0);
-    ASSERT_OK(text_add(&t, &e, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"), &e);
-    for (char c = 'a'; c <= 'z'; c++)
-        ASSERT_OK(text_add(&t, &e, "%c\n##%c\n", c, c), &e);
     for (int i = 0; i < 3; i++) {
         char path[64];
         ASSERT_OK(io_mkdirs(dirs[i], &e), &e);
         snprintf(path, sizeof path, "%s/config.json", dirs[i]);
         ASSERT_OK(io_copy(test_arena(), PEFTLAB_SOURCE_DIR "/tests/golden/encoder/cls2/config.json", path, &e), &e);
         snprintf(path, sizeof path, "%s/vocab.txt", dirs[i]);
-        test_file(path, t.s);
+        test_file(path, small_vocabulary());
     }
     write_models();
     ASSERT_OK(io_mkdirs("out/runs", &e), &e);
@@ -96,19 +93,10 @@ static struct run_spec *prepared(const char *model, const char *entry, const cha
              "        hidden_dropout_prob: 0.1, piece_tokens: 50, save_steps: 3, eval_strategy: steps,\n"
              "        eval_steps: 4, %s}\n",
              model, entry, train);
-    test_file("spec.yaml", text);
-    struct spec *s = spec_read("spec.yaml", NULL, 0, 60, test_arena(), &e);
-    ASSERT_OK(s, &e);
-    ASSERT_OK(run_prepare(&s->run[0], &env, test_arena(), &e), &e);
-    return &s->run[0];
+    return small_prepared(text, &env);
 }
 
-static const char *file_of(const struct run_spec *r, const char *ending)
-{
-    const char *path = run_path(r, &env, ending, test_arena(), &e);
-    ASSERT_OK(path, &e);
-    return path;
-}
+static const char *file_of(const struct run_spec *r, const char *ending) { return small_file(r, &env, ending); }
 
 /* What a run came to: its record and the bytes of the delta. */
 struct result {
@@ -119,8 +107,7 @@ struct result {
 
 static struct result read_result(const struct run_spec *r)
 {
-    struct result x = {.run = r};
-    ASSERT_OK(run_record_read(&x.record, test_arena(), file_of(r, ".h5"), RUN_READ_ALL, &e), &e);
+    struct result x = {.run = r, .record = small_record(r, &env)};
     x.delta.data = io_read(test_arena(), file_of(r, ".safetensors"), 0, &x.delta.size, &e);
     ASSERT_OK(x.delta.data, &e);
     return x;

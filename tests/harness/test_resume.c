@@ -250,6 +250,16 @@ TEST(killed_runs_go_on_to_the_same_bits)
     same_runs("whole", "killed", 3);
 }
 
+TEST(going_on_with_other_threads_is_told)
+{
+    set_up("methods: [full]\n");
+    pid_t pid = START("--threads", "1", "--out", "killed", "train.save_steps=5");
+    assert_int_equal(kill_workers(pid, "killed", 1), 1);
+    expect_exit(end_of(pid), 1);
+    expect_exit(RUN("--threads", "2", "--out", "killed", "train.save_steps=5"), 0);
+    assert_non_null(strstr(messages(), "threads were 1 in the steps before and are 2 now"));
+}
+
 /* One run, killed once and gone on with. */
 static void killed_once(const char *methods)
 {
