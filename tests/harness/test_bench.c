@@ -302,6 +302,7 @@ TEST(paced_answers_line_by_line)
         json_t *j = line_of(out);
         if (i == 1) {
             is_positive(number_of(j, "gflops"), "sgemm");
+            json_decref(j);
             continue;
         }
         const json_t *batch = json_array_get(batches, (i ? i - 1u : 0u) % 2u);
@@ -313,11 +314,16 @@ TEST(paced_answers_line_by_line)
         assert_true(number_of(j, "tokens") == tokens);
         is_positive(number_of(json_object_get(j, "phases"), "backward"), "backward");
         flops += i < 3 ? number_of(j, "flops") / 2 : 0;
+        json_decref(j);
     }
     ASSERT_NEAR(number_of(first, "flops"), flops, 1e-9 * flops);
     json_t *memory = line_of(out);
     is_positive(number_of(memory, "planned"), "planned");
     is_positive(number_of(json_object_get(memory, "bytes"), "weights"), "weights");
+    json_decref(memory);
+    json_decref(first);
+    fclose(in);
+    fclose(out);
 }
 
 TEST(paced_refuses_other_words)
