@@ -168,8 +168,8 @@ static bool draw_roof(struct picture *p, struct err *e)
                  f->gflops * 2.5));
     TRY(text_add(g, e, "set format xy '%%g'\npeak = %.6g\nbandwidth = %.6g\n", f->gflops, f->bandwidth));
     TRY(text_add(g, e, "roof(x) = bandwidth * x < peak ? bandwidth * x : peak\nset samples 1000\n"));
-    TRY(text_add(g, e, "set label 2 'SGEMM %.0f Gflop/s' at first %g, first peak * 1.5 right\n", f->gflops,
-                 right / 1.15));
+    TRY(text_add(g, e, "set label 2 'SGEMM %.0f Gflop/s' at first %g, first peak right\n", f->gflops,
+                 f->gflops / f->bandwidth / 1.25));
     double slope = atan(log10(right / left) / log10(f->gflops * 2.5 / low) * p->page.height / 400.); /* of the panel */
     TRY(text_add(g, e, "set label 3 'triad %.0f GB/s' at first %g, first bandwidth * %g center offset %.2f,%.2f "
                        "rotate by %.0f\n", f->bandwidth, left * 4, left * 4, -2.4 * sin(slope), 1.2 * cos(slope),
