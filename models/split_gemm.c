@@ -3,7 +3,7 @@
  *
  * x = x1 + x2 + x3 with x1 = bf16(x), x2 = bf16(x - x1), x3 = bf16(x - x1 - x2): three numbers of 8 significant bits
  * hold the 24 of a float. Of the nine products of a pair, the six with i + j <= 4 are summed in float; what is left out
- * is below 2^-24 of |a b|, a rounding error of the product itself (Henry, Tang and Heinecke 2019, "Leveraging the
+ * is below 2^-23 of |a b|, of the size of a rounding error (Henry, Tang and Heinecke 2019, "Leveraging the
  * bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations", arXiv:1904.06376, section III). The
  * unit takes denormals for zero: values below 2^-126, and what is left of numbers below 2^-110 after their first part.
  * Infinities become NaN.

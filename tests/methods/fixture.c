@@ -320,11 +320,12 @@ bool run_gradients(struct run *r, const struct batch *b, int micro_batches, doub
 bool run_step(struct run *r, const struct batch *b, int micro_batches, double schedule, double *loss, struct err *e)
 {
     TRY(run_gradients(r, b, micro_batches, loss, e));
-    r->norm = clip_grad_norm(&r->model.params, r->spec.max_grad_norm);
+    const double most = r->spec.max_grad_norm;
+    r->norm = r->method->step ? clip_grad_norm(&r->model.params, most) : grad_norm(&r->model.params);
     if (r->method->step)
         TRY(r->method->step(r->self, &r->env, schedule, e));
     else
-        optim_step(r->env.optim, schedule);
+        optim_step_scaled(r->env.optim, schedule, clip_factor(r->norm, most));
     r->env.step++;
     return true;
 }

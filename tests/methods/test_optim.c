@@ -360,7 +360,7 @@ TEST(decay_to_init_pulls_back)
         decay_to_init((enum rule)rule);
 }
 
-static void large_step(int threads, struct param **p)
+static void large_step(int threads, bool scaled_in_step, struct param **p)
 {
     struct param_list list = {0};
     struct rng r = rng_stream(4, "optim");
@@ -378,18 +378,32 @@ static void large_step(int threads, struct param **p)
         (*p)->grad.v[i] = (real)rng_normal(&r);
     for (size_t i = 0; i < sparse->grad.size; i++)
         sparse->grad.v[i] = (real)rng_normal(&r);
-    clip_grad_norm(&list, 1);
-    optim_step(optimizer, 1);
+    if (scaled_in_step) {
+        optim_step_scaled(optimizer, 1, clip_factor(grad_norm(&list), 1));
+    } else {
+        clip_grad_norm(&list, 1);
+        optim_step(optimizer, 1);
+    }
     memcpy((*p)->w, sparse->w, 1000 * sizeof(real)); /* both forms in one place to compare */
 }
 
 TEST(threads_change_no_bit)
 {
     struct param *one, *three;
-    large_step(1, &one);
-    large_step(3, &three);
+    large_step(1, false, &one);
+    large_step(3, false, &three);
     assert_memory_equal(one->w, three->w, param_size(one) * sizeof(real));
     assert_memory_equal(one->grad.v, three->grad.v, param_size(one) * sizeof(real));
+}
+
+/* The trainer's way: the norm is over 300, so everything is scaled. */
+TEST(clipping_in_the_step_gives_the_same_bits)
+{
+    struct param *apart, *in_step;
+    large_step(2, false, &apart);
+    large_step(2, true, &in_step);
+    assert_memory_equal(apart->w, in_step->w, param_size(apart) * sizeof(real));
+    assert_memory_equal(apart->grad.v, in_step->grad.v, param_size(apart) * sizeof(real));
 }
 
 TEST(groups_decide_rate_and_decay)
