@@ -52,17 +52,17 @@ static const struct cli_option export_options[] = {
     {NULL, NULL, NULL},
 };
 static const struct cli_option bench_options[] = {
-    {"methods", "LIST", "methods, comma-separated, or `all` (full)"},
-    {"lengths", "LIST", "tokens of a sequence: numbers, or mixes of real lengths: mrpc, cola, glue (128)"},
+    {"shape", "LIST", "mini, minilm, bert-base, roberta-large-layer (one layer), or models of the zoo (bert-base)"},
+    {"method", "LIST", "methods, comma-separated or one after the other, or `all` (full)"},
+    {"seq", "LIST", "tokens of a sequence: numbers, or mixes of real lengths: mrpc, cola, glue (128)"},
     {"batch", "LIST", "examples of a step (32)"},
     {"layers", "N", "so many layers of the shape alone"},
-    {"repeats", "N", "samples: steps of at least 100 ms, each followed by a slice of SGEMM (5)"},
+    {"steps", "N", "samples: steps of at least 100 ms, each followed by a slice of SGEMM (5)"},
     {"eval", NULL, "inference instead of training steps"},
     {"threads", "N", "without it $OMP_NUM_THREADS, else every processor"},
     {"out", "DIR", "what is measured goes to DIR/bench (out/bench); `peftlab plot DIR roofline` draws it"},
     {"format", "md|csv", "Markdown, or csv in full precision"},
     {"paced", NULL, "one case, driven by lines `step`, `sgemm`, `memory`; answers are lines of JSON"},
-    {"shape", "LIST", NULL}, {"method", "LIST", NULL}, {"seq", "LIST", NULL}, {"steps", "N", NULL},
     {"worker", "NAME", NULL},
     {NULL, NULL, NULL},
 };
@@ -107,10 +107,9 @@ const struct cli_command cli_commands[] = {
     {.name = "export", .arguments = "RUN.h5 --to hf|peft|delta DIR",
      .summary = "what a run has trained, for other programs",
      .options = export_options, .min_args = 2, .max_args = 2, .arg_names = export_names, .run = cli_export},
-    {.name = "bench", .arguments = "[SHAPE ...] [key=value ...]",
+    {.name = "bench", .arguments = "[key=value ...]",
      .summary = "speed and memory of methods on a shape, against the machine's own limit",
-     .details = "SHAPE: mini, minilm, bert-base (without one), roberta-large-1 (one layer), or a model of the zoo.\n"
-                "Vocabulary, weights and tokens are random. key=value is as for `run`: train.piece_tokens=512, "
+     .details = "Vocabulary, weights and tokens are random. key=value is as for `run`: train.piece_tokens=512, "
                 "sift.density=0.01.",
      .options = bench_options, .min_args = 0, .max_args = SIZE_MAX, .arg_names = NULL, .run = cli_bench},
     {.name = "tokenize", .arguments = "MODEL [FILE]", .summary = "ids of each line of FILE or of standard input",

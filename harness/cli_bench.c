@@ -28,46 +28,30 @@ struct bench {
 
 /* ---- the command line ---- */
 
-/* Arguments with `=` are overrides, the others shapes; behind --method they may be methods, too. */
+/* Arguments with `=` are overrides; others name further methods, behind --method. */
 static bool sort_arguments(struct cli_call *c, struct bench_request *r, struct err *e)
 {
-    const char **shape = ARENA_NEW(c->arena, MEM_DATA, const char *, c->n_args + 2, e);
     const char **override = ARENA_NEW(c->arena, MEM_DATA, const char *, c->n_args + 1, e);
-    const char *named = cli_given(c, "shape"), *method = cli_given(c, "method");
-    size_t n = 0;
-    TRY(shape && override);
-    if (named)
-        shape[n++] = named;
-    if (method && !r->methods)
-        r->methods = method;
+    TRY(override);
     for (size_t i = 0; i < c->n_args; i++)
         if (strchr(c->arg[i], '='))
             override[r->n_overrides++] = c->arg[i];
-        else if (method && method_find(c->arg[i]))
+        else if (r->methods)
             TRY(r->methods = arena_printf(c->arena, e, "%s,%s", r->methods, c->arg[i]));
         else
-            shape[n++] = c->arg[i];
-    r->shape = shape;
+            return err_set(e, ERR_INPUT, "`%s` is no key=value; shapes follow --shape, methods --method", c->arg[i]);
     r->override = override;
     return true;
-}
-
-/* An option that has two names. */
-static const char *given_as(const struct cli_call *c, const char *name, const char *other)
-{
-    const char *value = cli_given(c, name);
-    return value ? value : cli_given(c, other);
 }
 
 static bool parse(struct cli_call *c, struct bench *b, struct bench_request *r, struct err *e)
 {
     long long threads = 0, layers = 0, repeats = 5;
     TRY(cli_csv(c, &b->csv, e) && cli_integer(c, "threads", 1, 4096, &threads, e) &&
-        cli_integer(c, "layers", 1, 1000, &layers, e) && cli_integer(c, "steps", 1, 100000, &repeats, e) &&
-        cli_integer(c, "repeats", 1, 100000, &repeats, e));
-    *r = (struct bench_request){.methods = cli_given(c, "methods"), .lengths = given_as(c, "lengths", "seq"),
-                                .batches = cli_given(c, "batch"), .layers = (int)layers, .repeats = (int)repeats,
-                                .slice = BENCH_SLICE,
+        cli_integer(c, "layers", 1, 1000, &layers, e) && cli_integer(c, "steps", 1, 100000, &repeats, e));
+    *r = (struct bench_request){.shapes = cli_given(c, "shape"), .methods = cli_given(c, "method"),
+                                .lengths = cli_given(c, "seq"), .batches = cli_given(c, "batch"),
+                                .layers = (int)layers, .repeats = (int)repeats, .slice = BENCH_SLICE,
                                 .eval = cli_given(c, "eval"), .paced = cli_given(c, "paced")};
     b->launch = (struct launch_options){.jobs = 1, .threads = (int)threads, .argv = c->argv, .word = "bench"};
     r->threads = spawn_threads(&b->launch);

@@ -7,7 +7,7 @@ peftlab beside PyTorch + transformers + peft: the same work, on the same threads
 For whoever has PyTorch; peftlab needs nothing of it. To be run with the Python that has torch (2.1 or later),
 transformers, and peft for lora, dora and ia3.
 
-What is compared.  For each case `peftlab bench SHAPE --paced` is started; it says the shape, how many scalars it trains
+What is compared.  For each case `peftlab bench --paced` is started; it says the shape, how many scalars it trains
 and the lengths of the rows of each batch. A second process, of this Python, builds BertForSequenceClassification or
 RobertaForSequenceClassification of that shape with random weights, and batches of random token ids with exactly these
 lengths, padded to the longest of the batch as DataCollatorWithPadding does, with their attention mask. One step of each
@@ -269,7 +269,7 @@ def peftlab_command(a, listed, shape, method, lengths, batch):
     method = method.split(":")[0]
     others = {c[1].split(":")[0] for c in listed} - {method}
     own = [o for o in a.options if o.split(".")[0] not in others]
-    return ([a.peftlab, "bench", shape, *own, "--methods", method, "--lengths", lengths, "--batch", batch,
+    return ([a.peftlab, "bench", *own, "--shape", shape, "--method", method, "--seq", lengths, "--batch", batch,
              "--threads", str(a.threads), "--paced"]
             + (["--layers", str(a.layers)] if a.layers else []) + (["--eval"] if a.eval else []))
 

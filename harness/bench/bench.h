@@ -20,10 +20,9 @@ struct bench_shape {
 
 /* What the command line asks for. */
 struct bench_request {
-    const char *const *shape;    /* NULL-terminated; none: bert-base        */
+    const char *shapes, *methods, *lengths, *batches; /* comma-separated; NULL: bert-base, full, 128, 32 */
     const char *const *override; /* [n_overrides] key=value                 */
     size_t n_overrides;
-    const char *methods, *lengths, *batches; /* comma-separated; NULL: full, 128, 32 */
     int layers;                  /* 0: as the shape says                    */
     int repeats, threads;
     double slice;                /* seconds that a sample and its SGEMM take at least */

@@ -12,7 +12,6 @@ static const struct bench_shape shapes[] = {
     {"mini", "mini", 0},
     {"minilm", "minilm", 0},
     {"bert-base", "bert-base", 0},
-    {"roberta-large-1", "roberta-large", 1},
     {"roberta-large-layer", "roberta-large", 1},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
@@ -70,8 +69,8 @@ static bool find_shape(struct bench_shape *shape, const char *word, struct arena
         }
         names[n++] = *zoo;
     }
-    return err_set(e, ERR_INPUT, "unknown shape `%s`%s (mini, minilm, bert-base, roberta-large-1, or a model of the "
-                   "zoo)", word, text_did_you_mean(word, names, hint, sizeof hint));
+    return err_set(e, ERR_INPUT, "unknown shape `%s`%s (mini, minilm, bert-base, roberta-large-layer, or a model of "
+                   "the zoo)", word, text_did_you_mean(word, names, hint, sizeof hint));
 }
 
 struct methods {
@@ -91,7 +90,7 @@ static bool find_methods(struct methods *m, const char *list, struct arena *a, s
         }
         return true;
     }
-    TRY(split(&w, list, "--methods", a, e));
+    TRY(split(&w, list, "--method", a, e));
     for (size_t i = 0; i < w.n; i++) {
         const char **names = method_names(a, e);
         TRY(names);
@@ -122,7 +121,7 @@ static bool check_overrides(const struct bench_request *r, const struct methods 
         for (size_t k = 0; k < m->n; k++)
             among |= m->item[k] == of;
         if (!among)
-            return err_set(e, ERR_INPUT, "`%s`: method %s is not among --methods", s, of->name);
+            return err_set(e, ERR_INPUT, "`%s`: method %s is not among --method", s, of->name);
         for (const char *const *own = (const char *const[]){"model", "tasks", "methods", "seeds", "measure", NULL};
              *own; own++)
             if (text_starts(s, *own) && strchr(".=", s[strlen(*own)]))
@@ -187,7 +186,7 @@ static bool check_length(const struct bench_case *c, struct arena *a, struct err
     TRY(name && model_source_open(&source, name, NULL, a, e) && model_config_read(&config, &source, a, e));
     int most = model_config_max_tokens(&config);
     return c->data.longest <= most ||
-           err_set(e, ERR_INPUT, "--lengths %s: %d tokens are more than the %d of %s (max_position_embeddings)",
+           err_set(e, ERR_INPUT, "--seq %s: %d tokens are more than the %d of %s (max_position_embeddings)",
                    c->lengths.word, c->data.longest, most, c->shape.name);
 }
 
@@ -244,12 +243,12 @@ struct axes {
 
 static bool parse_axes(struct axes *x, const struct bench_request *r, struct arena *a, struct err *e)
 {
-    static const char *const usual[] = {"bert-base", NULL};
-    struct words w = {0};
-    for (const char *const *s = r->shape && *r->shape ? r->shape : usual; *s; s++)
-        TRY(add_word(&w, *s, "SHAPE", e) && find_shape(&x->shape[x->shapes++], *s, a, e));
+    struct words w;
+    TRY(split(&w, r->shapes ? r->shapes : "bert-base", "--shape", a, e));
+    for (; x->shapes < w.n; x->shapes++)
+        TRY(find_shape(&x->shape[x->shapes], w.item[x->shapes], a, e));
     TRY(find_methods(&x->methods, r->methods ? r->methods : "full", a, e) && check_overrides(r, &x->methods, e));
-    TRY(split(&w, r->lengths ? r->lengths : "128", "--lengths", a, e));
+    TRY(split(&w, r->lengths ? r->lengths : "128", "--seq", a, e));
     for (; x->n_lengths < w.n; x->n_lengths++)
         TRY(lengths_parse(&x->lengths[x->n_lengths], w.item[x->n_lengths], e));
     return parse_batches(x->batch, &x->batches, r->batches ? r->batches : "32", a, e);

@@ -32,7 +32,7 @@ bool lengths_parse(struct lengths *l, const char *word, struct err *e)
     *l = (struct lengths){.word = word};
     if (text_to_long(word, &n)) {
         if (n < 2 || n > LONGEST)
-            return err_set(e, ERR_INPUT, "range: --lengths is %s; a sequence has at least 2 tokens", word);
+            return err_set(e, ERR_INPUT, "range: --seq is %s; a sequence has at least 2 tokens", word);
         l->fixed = (int)n;
         return true;
     }

@@ -13,14 +13,14 @@
 static struct err e;
 
 /* Arguments of a request as on the command line. */
-static struct bench_request request(const char *const *shape, const char *methods, const char *lengths,
+static struct bench_request request(const char *shapes, const char *methods, const char *lengths,
                                     const char *batches)
 {
-    return (struct bench_request){.shape = shape, .methods = methods, .lengths = lengths, .batches = batches,
+    return (struct bench_request){.shapes = shapes, .methods = methods, .lengths = lengths, .batches = batches,
                                   .repeats = 1, .threads = 1, .slice = .002};
 }
 
-static const char *const mini[] = {"mini", NULL}, *const tiny[] = {"bert-tiny", NULL};
+static const char mini[] = "mini", tiny[] = "bert-tiny";
 
 static struct bench_cases cases_of(const struct bench_request *r)
 {
@@ -93,13 +93,12 @@ TEST(a_batch_of_a_mix_is_not_sorted)
 
 TEST(cases_are_all_combinations)
 {
-    static const char *const shapes[] = {"mini", "roberta-large-1", NULL};
-    struct bench_request r = request(shapes, "full,lora", "16,mrpc", "2,4");
+    struct bench_request r = request("mini,roberta-large-layer", "full,lora", "16,mrpc", "2,4");
     struct bench_cases l = cases_of(&r);
     assert_int_equal(l.n, 16);
     assert_string_equal(l.item[0].name, "mini--full--16--b2--t1");
     assert_string_equal(l.item[1].name, "mini--lora--16--b2--t1");
-    assert_string_equal(l.item[15].name, "roberta-large-1--lora--mrpc--b4--l1--t1");
+    assert_string_equal(l.item[15].name, "roberta-large-layer--lora--mrpc--b4--l1--t1");
     assert_int_equal(l.item[15].run->layers, 1);
     assert_true(l.item[0].operations && !l.item[1].operations && l.item[2].operations);
     assert_int_equal(l.item[0].data.rows, 2);
@@ -128,18 +127,17 @@ static void refused(struct bench_request r, const char *line)
 
 TEST(wrong_words)
 {
-    static const char *const minni[] = {"minni", NULL}, *const twice[] = {"mini", "mini", NULL};
-    refused(request(minni, "full", "16", "2"), "unknown shape `minni`; did you mean `mini`? (mini, minilm, bert-base, "
-                                               "roberta-large-1, or a model of the zoo)");
-    refused(request(twice, "full", "16", "2"), "SHAPE names `mini` twice");
+    refused(request("minni", "full", "16", "2"), "unknown shape `minni`; did you mean `mini`? (mini, minilm, "
+                                                 "bert-base, roberta-large-layer, or a model of the zoo)");
+    refused(request("mini,mini", "full", "16", "2"), "--shape names `mini` twice");
     refused(request(mini, "lorra", "16", "2"), "unknown method `lorra`; did you mean `lora`?");
-    refused(request(mini, "full,", "16", "2"), "--methods has an empty word; it is a list such as a,b,c");
+    refused(request(mini, "full,", "16", "2"), "--method has an empty word; it is a list such as a,b,c");
     refused(request(mini, "full", "mprc", "2"),
             "unknown lengths `mprc`; did you mean `mrpc`? (a number of tokens, mrpc, cola or glue)");
-    refused(request(mini, "full", "0", "2"), "range: --lengths is 0; a sequence has at least 2 tokens");
-    refused(request(mini, "full", "-4", "2"), "range: --lengths is -4; a sequence has at least 2 tokens");
+    refused(request(mini, "full", "0", "2"), "range: --seq is 0; a sequence has at least 2 tokens");
+    refused(request(mini, "full", "-4", "2"), "range: --seq is -4; a sequence has at least 2 tokens");
     refused(request(mini, "full", "513", "2"),
-            "--lengths 513: 513 tokens are more than the 512 of mini (max_position_embeddings)");
+            "--seq 513: 513 tokens are more than the 512 of mini (max_position_embeddings)");
     refused(request(mini, "full", "16", "0"), "range: --batch is `0`; it must lie in [1, 1048576]");
     refused(request(mini, "full", "16", "-1"), "range: --batch is `-1`; it must lie in [1, 1048576]");
 }
@@ -154,7 +152,7 @@ static void override_refused(const char *methods, const char *override, const ch
 
 TEST(wrong_overrides)
 {
-    override_refused("full", "sift.density=0.1", "`sift.density=0.1`: method sift is not among --methods");
+    override_refused("full", "sift.density=0.1", "`sift.density=0.1`: method sift is not among --method");
     override_refused("full", "model=zoo:mini", "`model=zoo:mini`: model belongs to the benchmark");
     override_refused("sift", "sift.densty=0.1",
                      "command line: `sift.densty=0.1`: unknown key `densty` for method sift; did you mean `density`?");
@@ -354,7 +352,7 @@ static const char *text_of(const char *name)
 
 TEST(the_command_prints_and_stores)
 {
-    assert_int_equal(run_program("bench bert-tiny --batch 2 --lengths 8 --methods full,sift --repeats 1 --format csv "
+    assert_int_equal(run_program("bench --shape bert-tiny --batch 2 --seq 8 --method full,sift --steps 1 --format csv "
                                  "--out o"), 0);
     const char *out = text_of("out.txt");
     assert_true(text_starts(out, "shape,method,threads,batch,seq,tokens_per_s,gflops,sgemm_gflops,share,step_ms,"
@@ -373,8 +371,8 @@ TEST(the_command_prints_and_stores)
 TEST(a_case_that_fails_leaves_the_others)
 {
     ASSERT_OK(io_mkdirs(test_path("o/bench/bert-tiny--head--8--b2--t1.h5"), &e), &e);
-    assert_int_equal(run_program("bench bert-tiny --batch 2 --lengths 8 --methods head,bitfit --repeats 1 --format csv "
-                                 "--out o"), 3);
+    assert_int_equal(run_program("bench --shape bert-tiny --batch 2 --seq 8 --method head bitfit --steps 1 "
+                                 "--format csv --out o"), 3);
     assert_non_null(strstr(text_of("out.txt"), "\nbert-tiny,bitfit,1,2,8,"));
     assert_null(strstr(text_of("out.txt"), ",head,"));
     assert_non_null(strstr(text_of("err.txt"), "warning: bert-tiny--head--8--b2--t1: "));
@@ -385,9 +383,11 @@ TEST(an_error_is_one_line)
 {
     assert_int_equal(run_program("bench --shape minni --method full lora --seq mix --steps 2"), 2);
     assert_non_null(strstr(text_of("err.txt"), "unknown shape `minni`; did you mean `mini`?"));
-    assert_int_equal(run_program("bench mini --repeats 0"), 2);
-    assert_string_equal(text_of("err.txt"), "range: --repeats is 0; it must lie in [1, 100000]\n");
-    assert_int_equal(run_program("bench bert-tiny --lengths 8 --batch 1 --paced </dev/null"), 0);
+    assert_int_equal(run_program("bench mini"), 2);
+    assert_string_equal(text_of("err.txt"), "`mini` is no key=value; shapes follow --shape, methods --method\n");
+    assert_int_equal(run_program("bench --shape mini --steps 0"), 2);
+    assert_string_equal(text_of("err.txt"), "range: --steps is 0; it must lie in [1, 100000]\n");
+    assert_int_equal(run_program("bench --shape bert-tiny --seq 8 --batch 1 --paced </dev/null"), 0);
     assert_string_equal(text_of("err.txt"), "");
-    assert_int_equal(run_program("bench bert-tiny --lengths 8 --batch 1 --paced <err.txt"), 0);
+    assert_int_equal(run_program("bench --shape bert-tiny --seq 8 --batch 1 --paced <err.txt"), 0);
 }
