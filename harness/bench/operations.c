@@ -160,7 +160,14 @@ static void attend_back(struct bed *b)
 static size_t all(const struct bed *b, int columns) { return (size_t)b->tokens * (size_t)columns; }
 
 static void gelu(struct bed *b) { gelu_forward(all(b, b->intermediate), b->wide[0], b->wide[1]); }
-static void gelu_back(struct bed *b) { gelu_and_slope(all(b, b->intermediate), b->wide[0], b->wide[1]); }
+
+/* What backward does where the next weight is trained: GELU again with its slope, then its product with dy. Slopes of
+ * slopes stay near 1. */
+static void gelu_back(struct bed *b)
+{
+    gelu_and_slope(all(b, b->intermediate), b->wide[0], b->wide[1]);
+    multiply(all(b, b->intermediate), b->wide[0], b->wide[1]);
+}
 
 static void norm(struct bed *b)
 {
