@@ -11,8 +11,11 @@
  * Layout, after Goto and van de Geijn 2008: A is packed in panels of 32 rows, B in panels of 32 columns, both for
  * K_BLOCK of the inner dimension at a time; a panel holds, for every 32 of these, two tiles of each of the three parts.
  * One call of the micro-kernel adds a 32 x 32 block of C, held in four of the eight tile registers. K_BLOCK is such
- * that a panel of A stays in the first-level cache and COLUMNS of B in the second, where larger ones lost more than
- * the passes over C cost. Every element of C is summed by one thread in the order of k.
+ * that a panel of A stays in the first-level cache; STRIP panels of B stay in the second.
+ *
+ * Every thread computes a rectangle of C and packs what that needs into panels of its own, even if another thread packs
+ * the same: lines that another processor has written or read cost more than splitting the numbers again. Every element
+ * of C is summed by one thread in the order of k.
  */
 #define _DEFAULT_SOURCE /* syscall, madvise */
 #include "models/split_gemm.h"
@@ -39,11 +42,10 @@ enum {
     STEP_SIZE = 2 * PARTS * TILE_SIZE, /* of a panel, for DEPTH of k: part 1 of both tiles, part 2, part 3 */
     K_BLOCK = 128,
     PANEL_SIZE = K_BLOCK / DEPTH * STEP_SIZE,
-    COLUMNS = 1024,                   /* of C that are finished before the next panel of A  */
-    SHARED_PANELS = 128,              /* of A, and of B, packed at a time                   */
-    OWN_PANELS = 16,                  /* the same for a thread that works alone             */
+    STRIP = 32,                       /* panels: 1,024 columns of C that are finished before the next panel of A */
+    STRIP_SIZE = STRIP * PANEL_SIZE,
     HUGE_PAGE = 2 << 20,
-    MAX_THREADS = 64                  /* of a parallel region whose threads work alone      */
+    MAX_THREADS = 64                  /* more would have no panels */
 };
 
 /* Eight tiles of 16 rows of 64 bytes. */
@@ -53,9 +55,11 @@ static const struct {
     uint8_t rows[16];
 } tile_config = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
 
-/* Where panels go; touched as far as they are used. Shared by a team, or one for each thread of a parallel region. */
-static _Alignas(HUGE_PAGE) uint16_t shared_a[SHARED_PANELS * PANEL_SIZE], shared_b[SHARED_PANELS * PANEL_SIZE];
-static _Alignas(64) uint16_t own[MAX_THREADS][2][OWN_PANELS * PANEL_SIZE];
+/* Where a thread's panels go; touched as far as they are used. */
+struct room {
+    _Alignas(HUGE_PAGE) uint16_t a[STRIP_SIZE], b[STRIP_SIZE];
+};
+static struct room rooms[MAX_THREADS];
 
 /* ---- availability ------------------------------------------------------------------------------------------------ */
 
@@ -82,8 +86,7 @@ static enum use use_here(void)
     const char *choice = getenv("PEFTLAB_GEMM");
     if ((choice && strcmp(choice, "openblas") == 0) || !cpu_has_unit() || !granted())
         return NEVER;
-    (void)madvise(shared_a, sizeof shared_a, MADV_HUGEPAGE);
-    (void)madvise(shared_b, sizeof shared_b, MADV_HUGEPAGE);
+    (void)madvise(rooms, sizeof rooms, MADV_HUGEPAGE);
     return choice && strcmp(choice, "amx") == 0 ? ALWAYS : LARGE;
 }
 
@@ -366,72 +369,85 @@ static void full_block(const struct product *p, int steps, const uint16_t *a, co
 static int panels(int n) { return (n + PANEL - 1) / PANEL; }
 static int least(int a, int b) { return a < b ? a : b; }
 
-/* Which panels of A and of B. */
-struct share {
+/* A rectangle of C, in panels of A and of B. */
+struct rectangle {
     int i0, i1, j0, j1;
 };
 
-static void compute(const struct product *p, struct share s, int k, int depth, const uint16_t *a, const uint16_t *b)
-{
-    int steps = (depth + DEPTH - 1) / DEPTH, strip = COLUMNS / PANEL;
-    for (int left = s.j0; left < s.j1; left += strip)
-        for (int i = s.i0; i < s.i1; i++)
-            for (int j = left; j < least(s.j1, left + strip); j++) {
-                bool whole = p->m - i * PANEL >= PANEL && p->n - j * PANEL >= PANEL;
-                (whole ? full_block : edge_block)(p, steps, a + (size_t)i * PANEL_SIZE, b + (size_t)j * PANEL_SIZE,
-                                                  i * PANEL, j * PANEL, k == 0);
-            }
-}
+static int cut(int from, int to, int part, int parts) { return from + (to - from) * part / parts; }
 
-static struct share share_of(int thread, int threads, int down, int across)
+/* Rows i0 to i1 of panels, with the strip of B that is packed: one panel of A after the other, which `packed` says to
+ * be there already. It is needed again, and so kept, where there are several strips. */
+static void strip(const struct product *p, struct rectangle r, int k, bool packed, bool keep, struct room *room)
 {
-    return (struct share){down * thread / threads, down * (thread + 1) / threads, across * thread / threads,
-                          across * (thread + 1) / threads};
-}
-
-/* By one thread of `threads`, all of which call it and meet at the barriers. Each packs its share of both operands and
- * computes a share of C: of its longer side, so that what all of them read is the smaller operand. */
-static void by_team(const struct product *p, int thread, int threads, uint16_t *a, uint16_t *b)
-{
-    int down = panels(p->m), across = panels(p->n);
-    struct share packs = share_of(thread, threads, down, across), computes = packs;
-    if (down >= across)
-        computes.j0 = 0, computes.j1 = across;
-    else
-        computes.i0 = 0, computes.i1 = down;
-    _tile_loadconfig(&tile_config);
-    for (int k = 0; k < p->k; k += K_BLOCK) {
-        int depth = least(K_BLOCK, p->k - k);
-        for (int i = packs.i0; i < packs.i1; i++)
-            pack_panel(&p->a, i, k, depth, a + (size_t)i * PANEL_SIZE);
-        for (int j = packs.j0; j < packs.j1; j++)
-            pack_panel(&p->b, j, k, depth, b + (size_t)j * PANEL_SIZE);
-        if (threads > 1) {
-#pragma omp barrier
-        }
-        compute(p, computes, k, depth, a, b);
-        if (threads > 1) {
-#pragma omp barrier
+    int depth = least(K_BLOCK, p->k - k), steps = (depth + DEPTH - 1) / DEPTH;
+    for (int j = r.j0; j < r.j1; j++)
+        pack_panel(&p->b, j, k, depth, room->b + (j - r.j0) * PANEL_SIZE);
+    for (int i = r.i0; i < r.i1; i++) {
+        uint16_t *a = room->a + (keep ? (i - r.i0) * PANEL_SIZE : 0);
+        if (!packed)
+            pack_panel(&p->a, i, k, depth, a);
+        for (int j = r.j0; j < r.j1; j++) {
+            bool whole = p->m - i * PANEL >= PANEL && p->n - j * PANEL >= PANEL;
+            (whole ? full_block : edge_block)(p, steps, a, room->b + (j - r.j0) * PANEL_SIZE, i * PANEL, j * PANEL,
+                                              k == 0);
         }
     }
+}
+
+/* Where more than one strip is needed, the panels of A must have room. */
+static void rectangle(const struct product *p, struct rectangle r, struct room *room)
+{
+    int strips = (r.j1 - r.j0 + STRIP - 1) / STRIP;
+    for (int k = 0; k < p->k; k += K_BLOCK)
+        for (int s = 0; s < strips; s++)
+            strip(p, (struct rectangle){r.i0, r.i1, cut(r.j0, r.j1, s, strips), cut(r.j0, r.j1, s + 1, strips)}, k,
+                  s > 0, strips > 1, room);
+}
+
+static void by_one(const struct product *p, struct rectangle r, struct room *room)
+{
+    int parts = r.j1 - r.j0 > STRIP ? (r.i1 - r.i0 + STRIP - 1) / STRIP : 1;
+    _tile_loadconfig(&tile_config);
+    for (int s = 0; s < parts; s++)
+        rectangle(p, (struct rectangle){cut(r.i0, r.i1, s, parts), cut(r.i0, r.i1, s + 1, parts), r.j0, r.j1}, room);
     _tile_release();
 }
 
-/* A part of C that fits into the room for panels. */
-static void part(const struct product *p)
+/* The grid of `threads` rectangles, so many one above the other, whose sides are shortest: least is packed. */
+static int rows_of_grid(int threads, int down, int across)
 {
-    if (omp_in_parallel()) {
-        uint16_t(*mine)[OWN_PANELS * PANEL_SIZE] = own[omp_get_thread_num() % MAX_THREADS];
-        by_team(p, 0, 1, mine[0], mine[1]);
-        return;
+    int best = 1;
+    double least_sides = (double)down + (double)across / threads;
+    for (int rows = 2; rows <= threads; rows++) {
+        double sides = (double)down / rows + (double)across * rows / threads;
+        if (threads % rows == 0 && sides <= least_sides)
+            best = rows, least_sides = sides;
     }
-#pragma omp parallel
-    by_team(p, omp_get_thread_num(), omp_get_num_threads(), shared_a, shared_b);
+    return best;
 }
 
-static struct operand operand(const float *x, int ld, bool along, bool turned, float scale)
+static void multiply_packed(const struct product *p)
 {
-    return (struct operand){.x = x, .ld = (size_t)ld, .along = along, .turned = turned, .scale = _mm512_set1_ps(scale)};
+    int down = panels(p->m), across = panels(p->n);
+    if (omp_in_parallel()) {
+        by_one(p, (struct rectangle){0, down, 0, across}, &rooms[omp_get_thread_num()]);
+        return;
+    }
+#pragma omp parallel num_threads(least(omp_get_max_threads(), MAX_THREADS))
+    {
+        int t = omp_get_thread_num(), threads = omp_get_num_threads();
+        int rows = rows_of_grid(threads, down, across), columns = threads / rows;
+        by_one(p, (struct rectangle){cut(0, down, t / columns, rows), cut(0, down, t / columns + 1, rows),
+                                     cut(0, across, t % columns, columns), cut(0, across, t % columns + 1, columns)},
+               &rooms[t]);
+    }
+}
+
+static struct operand operand(const float *x, int ld, bool along, bool turned, int n, float scale)
+{
+    return (struct operand){.x = x, .ld = (size_t)ld, .along = along, .turned = turned, .n = n,
+                            .scale = _mm512_set1_ps(scale)};
 }
 
 static void scale_rows(int m, int n, float beta, float *c, int ldc)
@@ -444,23 +460,12 @@ static void scale_rows(int m, int n, float beta, float *c, int ldc)
 void split_gemm(enum blas_op ta, enum blas_op tb, int m, int n, int k, float alpha, const float *a, int lda,
                 const float *b, int ldb, float beta, const float *bias, float *c, int ldc)
 {
-    struct product whole = {.a = operand(a, lda, ta == BLAS_N, ta == BLAS_T, alpha),
-                            .b = operand(b, ldb, tb == BLAS_T, tb == BLAS_T, 1),
-                            .ldc = (size_t)ldc, .add = beta != 0, .k = k};
-    int room = (omp_in_parallel() ? OWN_PANELS : SHARED_PANELS) * PANEL;
+    struct product p = {.a = operand(a, lda, ta == BLAS_N, ta == BLAS_T, m, alpha),
+                        .b = operand(b, ldb, tb == BLAS_T, tb == BLAS_T, n, 1),
+                        .c = c, .ldc = (size_t)ldc, .bias = bias, .add = beta != 0, .m = m, .n = n, .k = k};
     if (beta != 0 && beta != 1)
         scale_rows(m, n, beta, c, ldc);
-    for (int j = 0; j < n; j += room)
-        for (int i = 0; i < m; i += room) {
-            struct product p = whole;
-            p.a.x = element(&whole.a, i, 0);
-            p.b.x = element(&whole.b, j, 0);
-            p.c = c + (size_t)i * (size_t)ldc + (size_t)j;
-            p.bias = bias ? bias + j : NULL;
-            p.a.n = p.m = least(room, m - i);
-            p.b.n = p.n = least(room, n - j);
-            part(&p);
-        }
+    multiply_packed(&p);
 }
 
 #else
