@@ -3,20 +3,11 @@
 
 #include <math.h>
 
-enum { BLOCK = 16384, BLOCKS = 64, LANES = 8 };
+#include "methods/clip_table.h"
 
-/* Eight running sums, added in a fixed order: the compiler may use vectors, the result does not depend on them. */
-static double block_squares(const real *v, size_t n)
-{
-    double lane[LANES] = {0};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t j = 0; j < LANES; j++)
-            lane[j] += (double)v[i + j] * (double)v[i + j];
-    for (size_t j = 0; i + j < n; j++)
-        lane[j] += (double)v[i + j] * (double)v[i + j];
-    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
-}
+enum { BLOCK = 16384, BLOCKS = 64 };
+
+ISA_DECLARE(struct clip_kernels, clip_);
 
 /* Threads take whole blocks; their sums are added in the order of the blocks. */
 double sum_of_squares(const real *v, size_t n)
@@ -28,7 +19,7 @@ double sum_of_squares(const real *v, size_t n)
 #pragma omp parallel for schedule(static) if (blocks > 1)
         for (size_t b = 0; b < blocks; b++) {
             size_t from = b * BLOCK, length = left - from < BLOCK ? left - from : BLOCK;
-            part[b] = block_squares(v + at + from, length);
+            part[b] = ISA_CHOOSE(clip_)->squares(v + at + from, length);
         }
         for (size_t b = 0; b < blocks; b++)
             sum += part[b];

@@ -134,6 +134,7 @@ static void add_rows(const struct linear *l, int k, int tokens, const real *x, c
 {
     size_t in = (size_t)l->in;
     blas_gemm(BLAS_T, BLAS_N, k, l->in, tokens, 1, s->dy, k, x, l->in, 0, s->rows, l->in);
+    param_settle_grad(l->w);
     for (int i = 0; i < k; i++)
         add_to(in, s->rows + (size_t)i * in, l->w->grad.v + s->idx[i] * in);
 }

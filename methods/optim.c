@@ -166,17 +166,9 @@ static struct optim_run part(const struct walk *k, size_t at, real *w, size_t n)
                         .w = w,
                         .g = k->s->p->grad.v + at,
                         .init = k->decays_to_init ? k->s->init + at : NULL,
+                        .scale = k->scale,
                         .state = {k->s->state[0] ? k->s->state[0] + at : NULL,
                                   k->s->state[1] ? k->s->state[1] + at : NULL}};
-}
-
-/* Scaled while they are read anyway. */
-static void run(const struct walk *k, const struct optim_run *x, real *g)
-{
-    if (k->scale != 1)
-        for (size_t i = 0; i < x->n; i++)
-            g[i] *= k->scale;
-    k->o->rule->run(k->r, x);
 }
 
 /* A long run, cut for the threads. */
@@ -185,7 +177,7 @@ static void step_run(const struct walk *k, real *w, size_t compact, size_t lengt
 #pragma omp parallel for schedule(static) if (length > 4 * CHUNK)
     for (size_t at = 0; at < length; at += CHUNK) {
         struct optim_run x = part(k, compact + at, w + at, length - at < CHUNK ? length - at : CHUNK);
-        run(k, &x, k->s->p->grad.v + compact + at);
+        optim_rule_run(k->o->options.optim, k->r, &x);
     }
 }
 
@@ -201,7 +193,7 @@ static void step_entries(const struct walk *k)
         for (size_t i = 0; i < n; i++)
             w[i] = p->w[idx[i]];
         struct optim_run x = part(k, at, w, n);
-        run(k, &x, p->grad.v + at);
+        optim_rule_run(k->o->options.optim, k->r, &x);
         for (size_t i = 0; i < n; i++)
             p->w[idx[i]] = w[i];
     }

@@ -78,7 +78,7 @@ struct optim *optim_create(const struct optim_options *o, struct param_list *par
  * */
 void optim_step(struct optim *o, double schedule);
 
-/* The same with all gradients multiplied by `scale` first: clipping without a pass of its own. */
+/* The same with all gradients multiplied by `scale` as they are read: clipping without a pass of its own. */
 void optim_step_scaled(struct optim *o, double schedule, double scale);
 
 /* The same for one parameter, for methods with a step of their own. Nothing for a parameter without state. Each

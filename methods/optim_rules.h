@@ -7,7 +7,7 @@
 
 #include "methods/optim.h"
 
-enum { OPTIM_STATES = 2 }; /* at most, of one trained scalar */
+enum { OPTIM_STATES = 2, OPTIM_RULES = 6 }; /* states: at most, of one trained scalar */
 
 /* Numbers of one step of one parameter. */
 struct optim_rates {
@@ -19,11 +19,13 @@ struct optim_rates {
     real epsilon, momentum;
 };
 
-/* One run: everything [n]. `init` is what decay pulls to, NULL for zero; state that the options do not need is NULL. */
+/* One run: everything [n]. Gradients are multiplied by `scale` as they are read. `init` is what decay pulls to, NULL:
+ * zero; state that the options do not need is NULL. */
 struct optim_run {
     size_t n;
     real *w;
     const real *g, *init;
+    real scale;
     real *state[OPTIM_STATES];
 };
 
@@ -33,10 +35,17 @@ struct optim_rule {
     bool decays_all;                 /* biases and LayerNorms too                                         */
     int (*n_state)(const struct optim_options *o);
     void (*rates)(const struct optim_options *o, double lr, double decay, double t, struct optim_rates *r);
-    void (*run)(const struct optim_rates *r, const struct optim_run *x);
 };
 
 /* In the order of OPTIM_WORDS. */
 extern const struct optim_rule optim_rules[];
+
+/* What a rule does with a run; `optim` is its place in that order. */
+void optim_rule_run(int optim, const struct optim_rates *r, const struct optim_run *x);
+
+/* The same for each instruction set: made by optim_rules.simd.c. */
+struct optim_kernels {
+    void (*run[OPTIM_RULES])(const struct optim_rates *r, const struct optim_run *x);
+};
 
 #endif

@@ -30,5 +30,8 @@ bool model_backward(const struct model *m, struct workspace *ws, struct pass *p,
     TRY(head_backward(m, ws, p, floor < layers, e));
     for (int l = layers - 1; l >= 0 && l >= floor; l--)
         TRY(layer_backward(m, ws, p, l, e));
-    return floor >= 0 || embedding_backward(m, ws, p, e);
+    TRY(floor >= 0 || embedding_backward(m, ws, p, e));
+    for (size_t i = 0; i < m->params.n && !p->probe; i++)
+        param_settle_grad(m->params.item[i]);
+    return true;
 }

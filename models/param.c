@@ -243,10 +243,24 @@ static void zero(real *v, size_t n)
 void param_zero_grads(struct param_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {
-        struct grad *g = &list->item[i]->grad;
-        if (g->form != GRAD_NONE)
-            zero(g->v, g->size);
+        struct param *p = list->item[i];
+        p->grad.unwritten = p->grad.form == GRAD_DENSE && p->pooled == GRAD_NONE && p->kind == PARAM_LINEAR;
+        if (p->grad.form != GRAD_NONE && !p->grad.unwritten)
+            zero(p->grad.v, p->grad.size);
     }
+}
+
+real param_grad_beta(struct param *p)
+{
+    real beta = p->grad.unwritten ? 0 : 1;
+    p->grad.unwritten = false;
+    return beta;
+}
+
+void param_settle_grad(struct param *p)
+{
+    if (param_grad_beta(p) == 0)
+        zero(p->grad.v, p->grad.size);
 }
 
 static void each_block_row(const struct param *p, param_run_fn *run, void *u)

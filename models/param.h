@@ -45,6 +45,7 @@ struct grad {
     uint32_t *idx;      /* [n], NULL for NONE and DENSE          */
     real *v;            /* [size] accumulated gradient           */
     size_t size;        /* scalars asked for                     */
+    bool unwritten;     /* v counts as zero, whatever stands there: param_zero_grads */
 };
 
 struct param {
@@ -130,8 +131,15 @@ size_t param_touched(const struct param *p, uint32_t *out);
 /* Number of trained scalars, with or without those of the head. */
 size_t param_trainable(const struct param_list *list, bool with_head);
 
-/* Sets all accumulated gradients to zero. */
+/* Sets all accumulated gradients to zero. Dense ones of linear sites (that are not pooled) are only marked: the first
+ * product of a step then writes what it would have added to, and model_backward leaves none unwritten. */
 void param_zero_grads(struct param_list *list);
+
+/* What a sum into grad.v starts from: 0 where it is unwritten (no more, then), else 1. */
+real param_grad_beta(struct param *p);
+
+/* Before anything else reads or writes grad.v: zeros, where it is unwritten. */
+void param_settle_grad(struct param *p);
 
 /* Visits the requested scalars as runs of neighbours in the tensor: run(u, p, offset in the tensor, offset in grad.v,
  * length). The shared walk of optimizer, clipping, export and tests; runs come in ascending order of the compact

@@ -128,7 +128,7 @@ bool weight_grad_linear(struct param *p, const struct pass *pass, int tokens, co
         return true;
     switch (p->grad.form) {
     case GRAD_NONE: break;
-    case GRAD_DENSE: dense(p, tokens, x, dy, 1, p->grad.v); break;
+    case GRAD_DENSE: dense(p, tokens, x, dy, param_grad_beta(p), p->grad.v); break;
     case GRAD_ROWS: rows(p, tokens, x, dy, panels); break;
     case GRAD_COLS: columns(p, tokens, x, dy, panels); break;
     case GRAD_BLOCKS: blocks(p, tokens, x, dy); break;

@@ -80,6 +80,7 @@ void toy_open(struct toy *t, const char *method, const char *options, const stru
 
 static void micro_batch(struct toy *t, const real *g, const real *gb)
 {
+    param_settle_grad(t->w);
     for (int i = 0; i < TOY; i++)
         t->w->grad.v[i] += g[i];
     for (int i = 0; i < TOY_ROWS && gb; i++)
