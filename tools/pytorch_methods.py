@@ -44,12 +44,14 @@ def ends_in(name, suffixes):
 
 
 class Method:
-    """`trained`: the optimizer's parameters. Subclasses choose them in setup() from `self.options`."""
+    """`trained`: the optimizer's parameters. Subclasses choose them in setup() from `self.options`. Options of
+    `before_steps` decide what peftlab selects before the first step, which is not timed: any value will do."""
 
     defaults = {}
+    before_steps = ()
 
     def __init__(self, model, options):
-        unknown = [k for k in options if k not in self.defaults]
+        unknown = [k for k in options if k not in self.defaults and k not in self.before_steps]
         if unknown:
             raise SystemExit(f"the PyTorch side of this method has no option {unknown[0]}"
                              f" (it has: {', '.join(self.defaults) or 'none'})")
@@ -201,6 +203,7 @@ class Rows(Compact):
     """Rows of each linear module with their bias entries. They are chosen at random: the time is the same."""
 
     defaults = dict(ratio=0.05, round_to=2, per_head=True, bias=True, target_modules=["all-linear"])
+    before_steps = ("importance", "taylor_batches", "multivariable", "aggregate", "aggregate_top", "normalizer")
     branch = False
 
     def rows_of(self, name, linear):
