@@ -20,6 +20,9 @@ void blas_linear(int m, int n, int k, const real *x, const real *w, const real *
 void blas_gemm_openblas(enum blas_op ta, enum blas_op tb, int m, int n, int k, real alpha, const real *a, int lda,
                         const real *b, int ldb, real beta, real *c, int ldc);
 
+/* Does OpenBLAS share a product of this size among threads, so that its bits hang on their number? */
+bool blas_shares(int m, int n, int k);
+
 /* What large products of floats are computed by: "openblas", or "amx" (models/split_gemm.h). */
 const char *blas_gemm_name(void);
 

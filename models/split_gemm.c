@@ -100,12 +100,11 @@ static enum use use(void)
 
 bool split_gemm_available(void) { return use() != NEVER; }
 
-/* OpenBLAS shares products of more than 2^18 among threads, and their bits then hang on the number of these. */
-bool split_gemm_pays(int m, int n, int k)
+bool split_gemm_pays(int m, int n, int k, bool thin)
 {
     if (m == 0 || n == 0 || k == 0 || (omp_in_parallel() && omp_get_thread_num() >= MAX_THREADS))
         return false;
-    return use() == ALWAYS || (double)m * n * k > 0x1p18;
+    return use() == ALWAYS || (blas_shares(m, n, k) && !thin);
 }
 
 /* ---- packing ----------------------------------------------------------------------------------------------------- */
@@ -471,7 +470,7 @@ void split_gemm(enum blas_op ta, enum blas_op tb, int m, int n, int k, float alp
 #else
 
 bool split_gemm_available(void) { return false; }
-bool split_gemm_pays(int m, int n, int k) { return m < 0 && n < 0 && k < 0; }
+bool split_gemm_pays(int m, int n, int k, bool thin) { return thin && m < 0 && n < 0 && k < 0; }
 
 void split_gemm(enum blas_op ta, enum blas_op tb, int m, int n, int k, float alpha, const float *a, int lda,
                 const float *b, int ldb, float beta, const float *bias, float *c, int ldc)

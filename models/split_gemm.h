@@ -13,8 +13,9 @@
  * (PEFTLAB_GEMM=openblas in the environment)? */
 bool split_gemm_available(void);
 
-/* Is a product of this size to be computed so? All are, with PEFTLAB_GEMM=amx: for tests. */
-bool split_gemm_pays(int m, int n, int k);
+/* Is a product of this size to be computed so? Small and thin ones are not, where one side is so short that packing the
+ * others is most of the work; all are with PEFTLAB_GEMM=amx, for tests. */
+bool split_gemm_pays(int m, int n, int k, bool thin);
 
 /* The contract of blas_gemm, for m, n, k > 0 and where the unit is available; bias [n], or NULL, is added to every row
  * (beta must be 0 then). Bits depend on neither the number of threads nor on m: rows may be cut as one likes. Called by
