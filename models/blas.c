@@ -22,7 +22,7 @@ void blas_gemm_openblas(enum blas_op ta, enum blas_op tb, int m, int n, int k, r
 
 bool blas_shares(int m, int n, int k) { return (double)m * n * k > 0x1p18; }
 
-/* A side other than the rows of op(A) is as short as LoRA's rank, or they are where they are not tokens. */
+/* A side is as short as LoRA's rank. Rows of A as it stands are tokens: no bit may hang on their number. */
 static bool is_thin(enum blas_op ta, int m, int n, int k)
 {
     enum { THIN = 16 };
