@@ -222,12 +222,8 @@ static bool wrong(const struct load *l, const char *what, struct err *e)
 
 static bool read_meta(struct load *l, struct bench_record *r, struct err *e)
 {
-    long long version;
     const char *text;
-    TRY(load_attr_int(l, "/meta", "schema_version", &version, e));
-    if (version != BENCH_SCHEMA_VERSION)
-        return err_at(e, ERR_INPUT, l->name, 0, 0, "has benchmark schema %lld; this program reads %d", version,
-                      BENCH_SCHEMA_VERSION);
+    TRY(load_schema(l, "benchmark", BENCH_SCHEMA_VERSION, e));
     TRY(load_attrs(l, "/meta", see_meta, r, e));
     if (!r->name || !r->shape || !r->method || !r->lengths)
         return wrong(l, "what was measured is not said", e);

@@ -180,6 +180,14 @@ bool load_attr_int(struct load *l, const char *path, const char *name, long long
     return true;
 }
 
+bool load_schema(struct load *l, const char *what, long long version, struct err *e)
+{
+    long long found = 0;
+    TRY(load_attr_int(l, "/meta", "schema_version", &found, e));
+    return found == version || err_at(e, ERR_INPUT, l->name, 0, 0, "has %s schema %lld; this program reads %lld", what,
+                                      found, version);
+}
+
 bool load_attr_strings(struct load *l, const char *path, const char *name, const char ***value, size_t *n,
                        struct err *e)
 {

@@ -32,6 +32,9 @@ bool load_attr_strings(struct load *l, const char *path, const char *name, const
                        struct err *e);
 bool load_attr_int(struct load *l, const char *path, const char *name, long long *value, struct err *e);
 
+/* Is /meta@schema_version what this program writes? `what` names the schema in the error. */
+bool load_schema(struct load *l, const char *what, long long version, struct err *e);
+
 enum load_kind { LOAD_STRING, LOAD_INT, LOAD_REAL, LOAD_BOOL, LOAD_OTHER };
 
 /* One attribute of any kind; strings must be scalar, else LOAD_OTHER. */

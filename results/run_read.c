@@ -56,12 +56,8 @@ static bool read_values(struct load *l, const char *group, struct values *v, str
 
 static bool read_status(struct load *l, enum run_status *status, struct err *e)
 {
-    long long version;
     const char *name;
-    TRY(load_attr_int(l, "/meta", "schema_version", &version, e));
-    if (version != RUN_SCHEMA_VERSION)
-        return err_at(e, ERR_INPUT, l->name, 0, 0, "has results schema %lld; this program reads %d", version,
-                      RUN_SCHEMA_VERSION);
+    TRY(load_schema(l, "results", RUN_SCHEMA_VERSION, e));
     TRY(load_attr_string(l, "/meta", "status", &name, e));
     for (int i = 0; i < RUN_STATUSES; i++)
         if (strcmp(name, run_status_name((enum run_status)i)) == 0) {
