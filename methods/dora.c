@@ -199,7 +199,6 @@ static bool norm_grad(const struct dora_site *s, const struct pass *p, real *pan
     if (p->probe)
         return true;
     products(b, 1, b->scale, room);
-    param_settle_grad(b->b);
     for (size_t i = 0; i < (size_t)b->l->out; i++) {
         real k = s->n[i] > 0 ? -b->scale * s->c[i] * room->row[i] / s->n[i] : 0;
         for (size_t j = 0; j < r; j++) {

@@ -130,6 +130,21 @@ TEST(what_a_gradient_was_is_forgotten)
     assert_true(gradient_norm() == 0);
 }
 
+TEST(a_gradient_that_nothing_reaches_is_zero)
+{
+    make(WORKSPACE_STORE);
+    const struct param like = {.name = "unused.weight", .kind = PARAM_LINEAR, .ndim = 2, .rows = 2, .cols = 3,
+                               .added = true};
+    real old[] = {NAN, NAN, NAN, NAN, NAN, NAN};
+    struct param *p = param_add(&t.model.params, &like, t.arena, &e);
+    ASSERT_OK(p, &e);
+    param_request(p, GRAD_DENSE, 0, 0);
+    p->grad.v = old;
+    tiny_step(&t, &e);
+    for (int i = 0; i < 6; i++)
+        assert_true(old[i] == 0);
+}
+
 TEST(one_and_two_threads_agree)
 {
     blas_set_threads(2);
